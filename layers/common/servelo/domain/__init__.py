@@ -1,0 +1,1 @@
+"""What a help desk is. Standard library only."""

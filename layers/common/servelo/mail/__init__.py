@@ -1,0 +1,1 @@
+"""What e-mail is: raw bytes in, dataclasses out, and mails built from templates. No AWS, no network."""

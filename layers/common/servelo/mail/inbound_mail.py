@@ -1,0 +1,149 @@
+"""InboundMail: everything that is known of a mail once it has been read. Data only; ``inbound`` fills it.
+
+Every string is safe to store and to show: valid Unicode without lone surrogates, header values without
+CR, LF, NUL, U+2028 or U+2029. Message ids are stored without their angle brackets (RFC 5322 3.6.4).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from datetime import datetime
+
+from servelo.mail.address import Mailbox
+
+
+@dataclass(frozen=True, slots=True)
+class Attachment:
+    """One file that came with the mail, embedded messages and winmail.dat members included.
+
+    Attributes:
+        filename: cleaned for saving (no path, control or bidi characters, 1 to 150 characters).
+        original_filename: as the sender wrote it, decoded; shown escaped, never used as a path.
+        content_type: ``type/subtype`` as declared, lower case.
+        sniffed_type: ``type/subtype`` told by the content's first bytes; ``""`` when it tells nothing.
+        content: the decoded bytes.
+        content_id: without angle brackets, ``""`` when it has none; the HTML refers to it as ``cid:…``.
+        inline: shown within the text (Content-Disposition inline, or referred to by ``cid:``).
+        dangerous: a type that runs when opened (executables, scripts, HTML, macros, disguised names).
+    """
+
+    filename: str
+    original_filename: str
+    content_type: str
+    sniffed_type: str
+    content: bytes = field(repr=False)
+    content_id: str = ""
+    inline: bool = False
+    dangerous: bool = False
+
+    @property
+    def size_bytes(self) -> int:
+        return len(self.content)
+
+
+@dataclass(frozen=True, slots=True)
+class ReplyBody:
+    """A mail's text, parted. ``new_text`` is what the author wrote just now; the rest is one click away.
+
+    Attributes:
+        new_text: never empty when the mail has any text: with nothing above a quote, everything is kept.
+        quoted_text: what was stripped as quotation, attribution line included; ``""`` when nothing was.
+        signature: what was stripped as signature; ``""`` when nothing was.
+    """
+
+    new_text: str
+    quoted_text: str = ""
+    signature: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class MachineMail:
+    """Whether a program wrote the mail (RFC 3834), and what follows from it.
+
+    Attributes:
+        automatic: written by a program: recorded on its ticket, never answered, never reopens.
+        withhold_answer: a person may have written it, but our own automatic answer is withheld
+            (lists, no-reply senders, X-Auto-Response-Suppress, out-of-office subjects). True if automatic.
+        signals: names of the signals that were seen, in the order of the table in ``automatic``.
+    """
+
+    automatic: bool = False
+    withhold_answer: bool = False
+    signals: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class BouncedRecipient:
+    """One recipient that a delivery status notification speaks of (RFC 3464).
+
+    Attributes:
+        recipient: addr-spec that failed.
+        action: ``failed``, ``delayed``, ``delivered``, ``relayed``, ``expanded`` or ``""``.
+        status: enhanced status code (RFC 3463) such as ``5.1.1``; ``""`` when not known.
+        permanent: True: give the address up; False: it may work later; None: not known.
+        diagnostic: the remote server's words, one line, ``""`` when not given.
+    """
+
+    recipient: str
+    action: str = "failed"
+    status: str = ""
+    permanent: bool | None = None
+    diagnostic: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Bounce:
+    """A delivery status notification.
+
+    Attributes:
+        recipients: in the order of the report; empty means that the mail is not a bounce.
+        original_message_ids: Message-IDs of the mail that bounced, as found in the returned part.
+    """
+
+    recipients: tuple[BouncedRecipient, ...] = ()
+    original_message_ids: tuple[str, ...] = ()
+
+    def __bool__(self) -> bool:
+        return bool(self.recipients)
+
+
+@dataclass(frozen=True, slots=True)
+class InboundMail:
+    """A mail, read. Header values come from the header; the envelope is in the SES receipt, not here.
+
+    Attributes:
+        message_id: without brackets; where the mail has none it is derived from the raw bytes' SHA-256.
+        in_reply_to, references: ids without brackets, in the order written, at most 100.
+        from_: the author; None when From is missing or holds no address.
+        from_ambiguous: two From fields, two addresses, or readers would differ: never matched to
+            anybody's rights.
+        reply_to, to, cc: at most 100 mailboxes each.
+        subject: decoded, one line, at most 998 characters.
+        date: aware, or None when missing or unreadable.
+        text: the whole readable text, ``\\n`` line ends (from the HTML where there is no text part).
+        html: sanitised, safe in a sandboxed frame; ``""`` when the mail has none.
+        body: ``text`` parted into new words, quote, signature.
+        headers: the first 1,000 header fields, (lower-case name, decoded value), in order.
+        warnings: one stable sentence for each thing that could not be read as it was meant.
+    """
+
+    message_id: str
+    message_id_derived: bool = False
+    in_reply_to: tuple[str, ...] = ()
+    references: tuple[str, ...] = ()
+    from_: Mailbox | None = None
+    from_ambiguous: bool = False
+    reply_to: tuple[Mailbox, ...] = ()
+    to: tuple[Mailbox, ...] = ()
+    cc: tuple[Mailbox, ...] = ()
+    subject: str = ""
+    date: datetime | None = None
+    text: str = ""
+    html: str = ""
+    body: ReplyBody = field(default_factory=lambda: ReplyBody(""))
+    attachments: tuple[Attachment, ...] = ()
+    machine: MachineMail = field(default_factory=MachineMail)
+    bounce: Bounce = field(default_factory=Bounce)
+    headers: tuple[tuple[str, str], ...] = ()
+    warnings: tuple[str, ...] = ()
+    size_bytes: int = 0
