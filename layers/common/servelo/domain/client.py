@@ -1,0 +1,25 @@
+"""Client: a person who writes in to a tenant. Made from the sender's name and address of their first mail."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Client:
+    """``email`` as written in the first mail; ``id`` follows from slug and address (``ids.client_id``).
+
+    Attributes:
+        blocked: mail from this address is recorded and goes no further.
+    """
+
+    id: str
+    slug: str
+    email: str
+    name: str
+    created_at: datetime
+    blocked: bool = False
+    notes: str = ""
+    version: int = 0
+    schema: int = 1

@@ -1,0 +1,105 @@
+"""Tenant: a small business with its name, colours, people and the account its mail goes out from."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field, replace
+from datetime import datetime
+from enum import StrEnum
+
+
+class Role(StrEnum):
+    """What a signed-in person is. ``operator`` belongs to no tenant."""
+
+    ADMIN = "admin"
+    TECHNICIAN = "technician"
+    OPERATOR = "operator"
+
+
+class BreakerState(StrEnum):
+    """Whether the tenant's own SMTP account is used. ``open``: mail takes the shared address meanwhile."""
+
+    CLOSED = "closed"
+    OPEN = "open"
+
+
+@dataclass(frozen=True, slots=True)
+class Member:
+    """One of the tenant's team. ``email`` as written; ``identity`` is what it is compared by."""
+
+    email: str
+    name: str
+    role: Role
+    notify: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class SmtpAccount:
+    """The tenant's own SMTP account. The password is only ever held encrypted (KMS, tenant as context).
+
+    Attributes:
+        encrypted_password: KMS ciphertext, base64.
+        tested_at: when Send Test last succeeded with exactly these values.
+        breaker: see BreakerState; ``breaker_reason`` is the code of the error that opened it.
+        breaker_probe_at: when the next mail may try the account again.
+    """
+
+    host: str
+    port: int
+    username: str
+    encrypted_password: str = field(repr=False)
+    from_email: str = ""
+    from_name: str = ""
+    provider: str = "custom"
+    tested_at: datetime | None = None
+    breaker: BreakerState = BreakerState.CLOSED
+    breaker_reason: str = ""
+    breaker_probe_at: datetime | None = None
+    failures: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Tenant:
+    """A tenant's settings.
+
+    Attributes:
+        notify_email: the seed's "Portal Notify Email"; where set, notifications go there and nowhere else.
+        members: the whole team, so that one read answers who may speak and who is told (at most 200).
+        mail_version: counted up with every change of how mail goes out; a job carries the version it was
+            queued under, and a sender that holds an older copy of the tenant reads it again.
+        reopen_days: a reply to a ticket closed longer ago opens a new, linked ticket.
+        schema: version of the stored item.
+    """
+
+    slug: str
+    name: str
+    created_at: datetime
+    suspended: bool = False
+    notify_email: str = ""
+    logo_url: str = ""
+    colour: str = "#2457d6"
+    locale: str = "en"
+    footer: str = ""
+    reopen_days: int = 30
+    customer_portal: bool = True
+    new_tickets_in_portal: bool = True
+    members: tuple[Member, ...] = ()
+    smtp: SmtpAccount | None = None
+    mail_version: int = 0
+    version: int = 0
+    schema: int = 1
+
+    def member(self, identity: str) -> Member | None:
+        """Return the team member whose address compares as *identity* (see ``mail.address.identity``)."""
+        return next((m for m in self.members if m.email.casefold() == identity), None)
+
+    def notified(self) -> tuple[Member, ...]:
+        """Return who is told of new mail: the Portal Notify Email alone where set, else the admins."""
+        if self.notify_email:
+            known = self.member(self.notify_email.casefold())
+            return (known or Member(self.notify_email, "", Role.TECHNICIAN),)
+        admins = tuple(m for m in self.members if m.role is Role.ADMIN and m.notify)
+        return admins or tuple(m for m in self.members if m.role is Role.ADMIN)
+
+    def with_smtp(self, smtp: SmtpAccount | None) -> Tenant:
+        """Return the tenant with another way out for its mail."""
+        return replace(self, smtp=smtp, mail_version=self.mail_version + 1)
