@@ -1,0 +1,251 @@
+"""Header fields: bytes to names and values, encoded words, parameters (RFC 5322 2.2, RFC 2047, RFC 2231).
+
+Everything here works in time linear in its input, and the input is capped before any of it runs. Decoded
+values are one line: CR, LF, NUL, U+2028 and U+2029 become a space, because what leaves the reader is later
+put into headers of mails that we send (attack H1).
+"""
+
+from __future__ import annotations
+
+import binascii
+import re
+from urllib.parse import unquote_to_bytes
+
+from servelo.mail import charset
+
+MAX_BLOCK_BYTES = 256 * 1024
+MAX_FIELD_BYTES = 16 * 1024
+MAX_SCAN_BYTES = 4 * 1024 * 1024  # looked through for fields: one endless field must not hide the rest
+MAX_FIELDS = 1000
+MAX_ENCODED_WORDS = 400  # in one field; 100 mailboxes with names of several words each need more than 50
+MAX_PARAMETERS = 100
+
+_FIELD = re.compile(rb"^([!-9;-~]++)[ \t]*+:(.*(?:\n[ \t].*)*+)\n?", re.M)
+_LATER_FIELD = re.compile(rb"^[A-Za-z][A-Za-z0-9-]{1,60}+:[ \t]", re.M)
+_FOLD = re.compile(r"[ \t]*[\r\n]+[ \t]*")
+_CONTROLS = re.compile("[\x00-\x08\x0a-\x1f\x7f\x85\u2028\u2029]+")
+_SURROGATES = re.compile("[\ud800-\udfff]")
+# The text may hold spaces and "?", which RFC 2047 forbids and people's programs write.
+_ENCODED_WORD = re.compile(
+    r"=\?([A-Za-z0-9_.:+\-]{1,40})(?:\*[A-Za-z0-9\-]{0,20})?\?([BbQq])\?(.*?)\?=", re.S
+)
+
+
+def split_block(source: bytes, start: int, end: int) -> tuple[list[tuple[str, bytes]], int, list[str]]:
+    """Part ``source[start:end]`` into header fields and the offset of the body.
+
+    Returns (fields, body offset, warnings). A field is (lower-case name, raw value with its folds, at most
+    16 kB). A line that is no field is passed over when fields follow it, and starts the body when none does.
+    """
+    warnings: list[str] = []
+    if start >= end:
+        return [], end, warnings
+    if source[start] == 10:
+        return [], start + 1, warnings
+    if source.startswith(b"\r\n", start, end):
+        return [], start + 2, warnings
+    block_end, body = _block_end(source, start, end)
+    block_limit = min(block_end, start + MAX_SCAN_BYTES)
+    fields: list[tuple[str, bytes]] = []
+    expected = start
+    cut = False
+    kept_bytes = 0
+    for match in _FIELD.finditer(source, start, block_limit):
+        if (
+            match.start() > expected
+            and not fields
+            and not _LATER_FIELD.match(source, match.start(), block_limit)
+        ):
+            break
+        begin, finish = match.span(2)
+        if finish - begin > MAX_FIELD_BYTES:
+            finish = begin + MAX_FIELD_BYTES
+            cut = True
+        kept_bytes += finish - begin
+        value = source[begin:finish]
+        fields.append((match[1].decode("ascii").lower(), value))
+        expected = match.end()
+        if len(fields) == MAX_FIELDS or kept_bytes > MAX_BLOCK_BYTES:
+            if expected < block_limit:
+                warnings.append(
+                    "The header is longer than 1,000 fields or 256 kB; the rest of it was not read."
+                )
+            expected = block_limit
+            break
+    if cut:
+        warnings.append("A header field is longer than 16 kB; its rest was not read.")
+    if expected < block_limit and block_limit == block_end and source[expected:block_end].strip():
+        # Text without a blank line before it.
+        return fields, expected, warnings
+    return fields, body, warnings
+
+
+def _block_end(source: bytes, start: int, end: int) -> tuple[int, int]:
+    """Return (end of the header block, start of the body), both *end* when no blank line follows."""
+    for limit in (min(end, start + MAX_BLOCK_BYTES), end):
+        crlf = source.find(b"\n\r\n", start, limit)
+        bare = source.find(b"\n\n", start, crlf if crlf >= 0 else limit)
+        if bare >= 0:
+            return bare + 1, bare + 2
+        if crlf >= 0:
+            return crlf + 1, crlf + 3
+        if limit == end:
+            break
+    return end, end
+
+
+def unfold(value: bytes, hint: str = "") -> str:
+    """Return a raw field value as one line of text; encoded words are left as they are."""
+    if value.isascii():
+        text = value.decode("ascii")
+    else:
+        text, _ = charset.decode(value, "", hint)
+    if "\n" in text or "\r" in text:
+        text = _FOLD.sub(" ", text)
+    return _CONTROLS.sub(" ", text).strip()
+
+
+def one_line(text: str) -> str:
+    """Return *text* without line breaks, NUL and other controls, and without lone surrogates."""
+    return _SURROGATES.sub("\ufffd", _CONTROLS.sub(" ", text)).strip()
+
+
+def decode_value(text: str) -> str:
+    """Return an unfolded unstructured value with its encoded words decoded (RFC 2047), as one safe line."""
+    if "=?" not in text:
+        return text
+    return one_line(decode_words(text))
+
+
+def decode_words(text: str) -> str:
+    """Return *text* with its encoded words decoded. White space between two of them goes (RFC 2047 6.2).
+
+    Neighbours of one charset are joined as bytes first: many programs cut between the bytes of a character.
+    """
+    out: list[str] = []
+    pending = b""
+    pending_charset = ""
+    position = 0
+    for count, match in enumerate(_ENCODED_WORD.finditer(text)):
+        if count >= MAX_ENCODED_WORDS:
+            break
+        data = _word_bytes(match[2], match[3])
+        if data is None:
+            continue
+        label = match[1].lower()
+        between = text[position : match.start()]
+        if pending_charset and not between.strip() and label == pending_charset:
+            pending += data
+        else:
+            if pending_charset:
+                out.append(charset.decode(pending, pending_charset)[0])
+                if between.strip():
+                    out.append(between)
+            else:
+                out.append(between)
+            pending, pending_charset = data, label
+        position = match.end()
+    if pending_charset:
+        out.append(charset.decode(pending, pending_charset)[0])
+    out.append(text[position:])
+    return "".join(out)
+
+
+def _word_bytes(encoding: str, payload: str) -> bytes | None:
+    data = payload.encode("utf-8", "replace")
+    if encoding in "Bb":
+        return decode_base64(data)
+    return _HEX.sub(lambda m: bytes((int(m[1], 16),)), data.replace(b"_", b" "))
+
+
+_HEX = re.compile(rb"=([0-9A-Fa-f]{2})")
+_NOT_BASE64 = bytes(
+    set(range(256)) - set(b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/=")
+)
+_URL_SAFE = bytes.maketrans(b"-_", b"+/")
+
+
+def decode_base64(data: bytes | memoryview) -> bytes:
+    """Return what *data* encodes. Foreign characters, cut ends and padding in the middle do no harm."""
+    try:
+        decoded = binascii.a2b_base64(data)
+    except binascii.Error:
+        decoded = b""
+    # a2b_base64 ends at the first padding; sound data is then done: 78 bytes with line ends make 57.
+    if decoded and len(decoded) * 4 // 3 >= len(data) * 0.93 - 8:
+        return decoded
+    clean = bytes(data).translate(None, _NOT_BASE64)
+    out: list[bytes] = []
+    for piece in re.split(rb"=+", clean):
+        usable = len(piece) - (1 if len(piece) % 4 == 1 else 0)
+        if usable:
+            out.append(binascii.a2b_base64(piece[:usable] + b"=" * (-usable % 4)))
+    return b"".join(out)
+
+
+_TYPE = re.compile(r"\s*([^\s;,/\"()]+)\s*/\s*([^\s;,\"()/]+)")
+_PARAMETER = re.compile(r"[;\s]\s*+([^\s=;\"]++)\s*+=\s*+(?:\"((?:[^\"\\]|\\.)*+)(?:\"|$)|([^;]*+))", re.S)
+_ESCAPE = re.compile(r"\\([\"\\])")
+
+
+def parse_parameters(text: str) -> dict[str, str]:
+    """Return the parameters of a Content-Type or Content-Disposition value, names in lower case.
+
+    RFC 2231 pieces are joined and decoded; encoded words, which do not belong here, are decoded too. The
+    first of two equal names wins; the RFC 2231 form wins over the plain one.
+    """
+    plain: dict[str, str] = {}
+    pieces: dict[str, list[tuple[int, bool, str]]] = {}
+    begin = text.find(";")
+    if begin < 0:
+        return plain
+    for count, match in enumerate(_PARAMETER.finditer(text, begin)):
+        if count >= MAX_PARAMETERS:
+            break
+        name = match[1].lower()
+        value = match[2]
+        value = _ESCAPE.sub(r"\1", value) if value is not None else match[3].strip()
+        base, star, rest = name.partition("*")
+        if not star:
+            plain.setdefault(name, value)
+            continue
+        encoded = rest.endswith("*") or rest == ""
+        digits = rest.rstrip("*")
+        if digits.isdecimal() and len(digits) <= 4:
+            pieces.setdefault(base, []).append((int(digits), encoded, value))
+        elif not digits:
+            pieces.setdefault(base, []).append((0, True, value))
+    for name, found in pieces.items():
+        joined = _join_pieces(found)
+        if joined:
+            plain[name] = joined
+    for name, value in plain.items():
+        if "=?" in value:
+            plain[name] = decode_words(value)
+    return {name: one_line(value) for name, value in plain.items()}
+
+
+def _join_pieces(found: list[tuple[int, bool, str]]) -> str:
+    found.sort(key=lambda piece: piece[0])
+    label = ""
+    data = b""
+    any_encoded = found[0][1]
+    for position, (_, encoded, value) in enumerate(found):
+        if position == 0 and encoded and value.count("'") >= 2:
+            label, _, value = value.split("'", 2)
+        # Some writers percent-encode every piece and star only the first.
+        if encoded or (any_encoded and "%" in value):
+            data += unquote_to_bytes(value.encode("utf-8"))
+        else:
+            data += (
+                value.encode("utf-8")
+                if not label or charset.codec_of(label) == "utf-8"
+                else value.encode(charset.codec_of(label) or "utf-8", "replace")
+            )
+    return charset.decode(data, label)[0]
+
+
+def parse_type(text: str) -> str:
+    """Return ``type/subtype`` in lower case, ``""`` when *text* names none."""
+    match = _TYPE.match(text)
+    return f"{match[1]}/{match[2]}".lower() if match else ""
