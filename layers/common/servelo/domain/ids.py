@@ -1,9 +1,9 @@
 """Identifiers: their alphabets, lengths and how they are made.
 
-    slug          a tenant's name in addresses and keys: [a-z0-9]([a-z0-9-]*[a-z0-9])?, 3 to 24 characters
-    ticket number 1 to 2**40 - 1, counted up per tenant; it is the ticket's only id
-    client id     16 hex digits of SHA-256 over slug and address: the same person is the same id without a look-up
-    sortable id   26 characters of Crockford base32, lower case: 48 bits of milliseconds, 80 random bits (ULID)
+slug          a tenant's name in addresses and keys: [a-z0-9]([a-z0-9-]*[a-z0-9])?, 3 to 24 characters
+ticket number 1 to 2**40 - 1, counted up per tenant; it is the ticket's only id
+client id     16 hex digits of SHA-256 over slug and address: the same person is the same id without a look-up
+sortable id   26 characters of Crockford base32, lower case: 48 bits of milliseconds, 80 random bits (ULID)
 """
 
 from __future__ import annotations
@@ -41,7 +41,8 @@ def check_slug(slug: str) -> str:
     """
     if not MIN_SLUG_LENGTH <= len(slug) <= MAX_SLUG_LENGTH or not SLUG_PATTERN.fullmatch(slug):
         raise InvalidInput(
-            f"use {MIN_SLUG_LENGTH} to {MAX_SLUG_LENGTH} lower-case letters, digits and inner hyphens", field="slug"
+            f"use {MIN_SLUG_LENGTH} to {MAX_SLUG_LENGTH} lower-case letters, digits and inner hyphens",
+            field="slug",
         )
     if slug in RESERVED_SLUGS:
         raise InvalidInput("this name is reserved", field="slug")
