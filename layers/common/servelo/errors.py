@@ -102,5 +102,23 @@ class DeliveryFailed(ServeloError):
     code = "delivery_failed"
 
 
+class AccountRefused(ServeloError):
+    """The tenant's own SMTP account or its server cannot be used; ``stage`` says where it ended.
+
+    Attributes:
+        stage: a value of ``domain.smtp.SmtpStage``.
+        at_once: True: trying again cannot help before somebody changes the settings (refused login, bad
+            certificate), so the breaker opens now. False: it may have been a bad minute (connection refused,
+            time-out), so the breaker counts.
+    """
+
+    code = "account_refused"
+
+    def __init__(self, detail: str = "", *, code: str, stage: str, at_once: bool) -> None:
+        super().__init__(detail, code=code)
+        self.stage = stage
+        self.at_once = at_once
+
+
 class ConfigurationError(Exception):
     """The deployment is incomplete: a setting, secret or resource is missing or malformed."""

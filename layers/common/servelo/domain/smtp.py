@@ -1,0 +1,137 @@
+"""What is known of an SMTP account and of one attempt to use it; nothing here opens a connection.
+
+Addresses in an envelope are checked here, because three places must agree on them: the settings form, the
+mail that is built and the transport. An address that could end the command it stands in is refused before
+SMTP (attack H6): smtplib up to Python 3.12 cuts ``a@b>\\r\\nRCPT TO:<e@x>`` in silence.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import Protocol
+
+from servelo.errors import InvalidInput
+
+MAX_LOCAL_PART_OCTETS = 64  # RFC 5321 4.5.3.1.1
+MAX_DOMAIN_OCTETS = 255  # RFC 5321 4.5.3.1.2
+MAX_ADDR_SPEC_OCTETS = 254  # RFC 5321 4.5.3.1.3 less the angle brackets
+
+
+class SmtpStage(StrEnum):
+    """How far an SMTP session came, in this order."""
+
+    DNS = "dns"
+    CONNECT = "connect"
+    TLS = "tls"
+    EHLO = "ehlo"
+    AUTH = "auth"
+    MAIL_FROM = "mail_from"
+    RCPT = "rcpt"
+    DATA = "data"
+    DONE = "done"
+
+
+class SmtpOutcome(StrEnum):
+    """Whose matter a failure is, and whether trying again can help.
+
+    ``account``: the tenant's account or its server (breaker). ``deferred``: later. ``failed``: this mail or
+    recipient, for good. ``unknown``: handed over, no answer.
+    """
+
+    ACCEPTED = "accepted"
+    ACCOUNT = "account"
+    DEFERRED = "deferred"
+    FAILED = "failed"
+    UNKNOWN = "unknown"
+
+
+@dataclass(frozen=True, slots=True)
+class SmtpLogin:
+    """An SMTP account with its password in the clear, held in memory for as long as a connection needs it."""
+
+    host: str
+    port: int
+    username: str
+    password: str = field(repr=False)
+    from_email: str = ""
+    from_name: str = ""
+    provider: str = "custom"
+
+
+@dataclass(frozen=True, slots=True)
+class SmtpAttempt:
+    """One mail handed to an SMTP server, seen from outside.
+
+    Attributes:
+        stage: the stage that failed; ``done`` when the server accepted the mail.
+        code: stable word for what happened (``docs/sending.md`` lists them), ``accepted`` when it went.
+        reply_code: the server's three digits, 0 when it gave none.
+        words: the server's last answer, one line, without password or login.
+        transcript: the session's lines, ``C: `` ours, ``S: `` the server's, scrubbed of the login.
+    """
+
+    outcome: SmtpOutcome
+    stage: SmtpStage
+    code: str
+    reply_code: int = 0
+    words: str = ""
+    transcript: tuple[str, ...] = ()
+
+
+class SmtpProbe(Protocol):
+    """Sends one mail over a fresh connection and never raises: the result says what happened."""
+
+    def __call__(
+        self,
+        login: SmtpLogin,
+        message: bytes,
+        *,
+        envelope_sender: str,
+        recipient: str,
+        budget_seconds: float,
+    ) -> SmtpAttempt: ...
+
+
+_ATOM = '[^\\s\\x00-\\x20\\x7f()<>@,;:\\\\"\\[\\].\u0080-\u009f\u2028\u2029\ud800-\udfff]+'
+_QUOTED = r"\"(?:[^\s\x00-\x1f\x7f\"\\<>\u0080-\u009f\ud800-\udfff])+\""
+_LOCAL_PART = re.compile(rf"{_ATOM}(?:\.{_ATOM})*|{_QUOTED}")
+_LABEL = re.compile(r"[A-Za-z0-9_](?:[A-Za-z0-9_-]{0,61}[A-Za-z0-9])?")
+
+
+def domain_to_ascii(domain: str) -> str:
+    """Return *domain* in A-labels (RFC 5890), without a final dot.
+
+    Raises:
+        InvalidInput: not a domain name.
+    """
+    name = domain[:-1] if domain.endswith(".") else domain
+    if not name.isascii():
+        try:
+            name = name.encode("idna").decode("ascii")
+        except UnicodeError:
+            raise InvalidInput("the domain name is not one that DNS can hold") from None
+    if not name or len(name) > MAX_DOMAIN_OCTETS or not all(map(_LABEL.fullmatch, name.split("."))):
+        raise InvalidInput("the domain name holds a character or a length that DNS does not allow")
+    return name
+
+
+def envelope_address(addr_spec: str) -> str:
+    """Return *addr_spec* as it may stand in MAIL FROM and RCPT TO, its domain in A-labels.
+
+    One address, no display name, no brackets, comments, white space or controls. A local part outside ASCII
+    is kept; sending to it needs SMTPUTF8 (RFC 6531).
+
+    Raises:
+        InvalidInput: anything else.
+    """
+    local_part, at, domain = addr_spec.rpartition("@")
+    if not at or not _LOCAL_PART.fullmatch(local_part):
+        raise InvalidInput("not one plain e-mail address")
+    if len(local_part.encode("utf-8")) > MAX_LOCAL_PART_OCTETS:
+        raise InvalidInput("the part before the @ is longer than 64 octets")
+    address = f"{local_part}@{domain_to_ascii(domain)}"
+    if len(address.encode("utf-8")) > MAX_ADDR_SPEC_OCTETS:
+        raise InvalidInput("the address is longer than 254 octets")
+    return address
