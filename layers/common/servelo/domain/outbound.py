@@ -3,9 +3,9 @@
 States, and who moves them:
 
     queued ─▶ sending ─▶ accepted ─▶ delivered | bounced | complained     (SES events, DSNs)
-                 │  └──▶ deferred ─▶ sending …                            (4yz, time-out, throttling)
-                 ├─────▶ unknown                                          (handed over, no answer: never resent by itself)
-                 └─────▶ failed | suppressed                              (final)
+                 │  └──▶ deferred ─▶ …    (4yz, time-out, throttling)
+                 ├─────▶ unknown          (handed over, no answer: not resent by itself)
+                 └─────▶ failed | suppressed    (final)
 """
 
 from __future__ import annotations

@@ -8,7 +8,7 @@ from enum import StrEnum
 
 
 class TicketStatus(StrEnum):
-    """``spam``: SES called the mail spam; nobody was told. ``merged``: its comments went to another ticket."""
+    """``spam``: SES called the mail spam; nobody was told. ``merged``: it goes on in another ticket."""
 
     OPEN = "open"
     PENDING = "pending"

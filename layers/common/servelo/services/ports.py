@@ -30,8 +30,8 @@ class MailTransport(Protocol):
     """A way out. One call is one mail to one recipient.
 
     ``send`` raises DeliveryDeferred (nothing accepted, try later), DeliveryFailed (final for this
-    recipient), DeliveryUnknown (the data was handed over and the answer never came) or
-    ``adapters.smtp_transport.AccountRefused`` (the tenant's account or server is broken: breaker).
+    recipient), DeliveryUnknown (the data was handed over and the answer never came) or AccountRefused
+    (the tenant's account or server is broken: breaker).
     """
 
     name: str
@@ -65,7 +65,7 @@ class JobQueue(Protocol):
     """The outbound queue. A job on it is ``{slug}/{outbox id}``; the outbox item is the promise."""
 
     def put(self, jobs: Sequence[tuple[str, str]], *, delay_seconds: int = 0) -> None:
-        """Queue (slug, outbox id) pairs, ten a request, the slug as message group. Raises StoreUnavailable."""
+        """Queue (slug, outbox id) pairs, ten a request, slug as message group. Raises StoreUnavailable."""
 
 
 class PasswordVault(Protocol):
