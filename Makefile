@@ -1,0 +1,87 @@
+# One target a task; each sets up what it needs. `make help` lists them.
+
+SHELL := bash
+.SHELLFLAGS := -euo pipefail -c
+.DEFAULT_GOAL := help
+export SAM_CLI_TELEMETRY := 0
+
+VENV := .venv
+# The local AWS has an environment of its own; requirements-local-aws.txt says why.
+AWS_VENV := .venv/aws
+PYTHON := $(VENV)/bin/python
+
+.PHONY: help setup run demo test unit integration e2e lint format build validate sam-local clean
+
+help:  ## list these targets
+	@grep -hE '^[a-z0-9-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
+
+setup: $(VENV)/.installed $(AWS_VENV)/.installed  ## make the Python environments (the other targets do it by themselves)
+
+run: setup  ## start the whole system on this machine, until Ctrl-C (docs/local.md)
+	@exec $(PYTHON) -m local
+
+demo: setup  ## play a whole conversation over SMTP, on a running stack or on one of its own
+	@exec $(PYTHON) -m local.demo
+
+test: setup  ## all tests: unit, integration, then the whole stack
+	$(PYTHON) -m pytest tests/unit tests/integration tests/e2e
+
+unit: $(VENV)/.installed  ## unit tests alone, in seconds
+	$(PYTHON) -m pytest tests/unit
+
+integration: $(VENV)/.installed  ## adapters and functions on moto
+	$(PYTHON) -m pytest tests/integration
+
+e2e: setup  ## the built artefact on the local AWS
+	$(PYTHON) -m pytest tests/e2e
+
+lint: $(VENV)/.installed  ## ruff, mypy --strict, sam validate --lint
+	$(VENV)/bin/ruff check .
+	$(VENV)/bin/ruff format --check .
+	$(PYTHON) -m mypy
+	$(VENV)/bin/sam validate --lint --template template.yaml --region eu-west-1
+
+format: $(VENV)/.installed  ## let ruff mend what it can
+	$(VENV)/bin/ruff check --fix .
+	$(VENV)/bin/ruff format .
+
+build: $(VENV)/.installed  ## what is deployed: .aws-sam/build
+	$(VENV)/bin/sam build
+
+validate: $(VENV)/.installed  ## the template alone
+	$(VENV)/bin/sam validate --lint --template template.yaml --region eu-west-1
+
+sam-local: setup  ## each function with its event from events/, by sam local invoke (or without Docker by its emulator)
+	@exec $(PYTHON) -m local.invoke_all
+
+clean:  ## remove environments, builds and local data
+	rm -rf $(VENV) .aws-sam .local .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +
+
+# The first Python from 3.11 on that can make an environment.
+define find_python
+for candidate in $${SERVELO_PYTHON:-} python3 python3.13 python3.12 python3.11 python3.14; do \
+  if "$$candidate" -c 'import sys, venv, ensurepip; sys.exit(sys.version_info < (3, 11))' 2>/dev/null; then \
+    found="$$candidate"; break; \
+  fi; \
+done; \
+if [ -z "$${found:-}" ]; then \
+  echo "Python 3.11 or newer with venv was not found." >&2; \
+  echo "  Debian, Ubuntu:  apt install python3 python3-venv" >&2; \
+  echo "  Fedora:          dnf install python3 python3-pip" >&2; \
+  echo "  macOS:           brew install python@3.13" >&2; \
+  echo "  elsewhere:       set SERVELO_PYTHON to its path" >&2; \
+  exit 1; \
+fi
+endef
+
+$(VENV)/.installed: requirements-dev.txt layers/common/requirements.txt
+	@$(find_python); \
+	[ -x $(PYTHON) ] || { echo "making $(VENV) with $$("$$found" --version)"; "$$found" -m venv $(VENV); }; \
+	$(PYTHON) -m pip install --quiet --disable-pip-version-check -r requirements-dev.txt
+	@touch $@
+
+$(AWS_VENV)/.installed: requirements-local-aws.txt | $(VENV)/.installed
+	@[ -x $(AWS_VENV)/bin/python ] || { echo "making $(AWS_VENV)"; $(PYTHON) -m venv $(AWS_VENV); }; \
+	$(AWS_VENV)/bin/python -m pip install --quiet --disable-pip-version-check -r requirements-local-aws.txt
+	@touch $@
