@@ -64,6 +64,7 @@ class Tenant:
     Attributes:
         notify_email: the seed's "Portal Notify Email"; where set, notifications go there and nowhere else.
         members: the whole team, so that one read answers who may speak and who is told (at most 200).
+        undeliverable: identities of notified addresses that bounced for good; they get no automatic mail.
         mail_version: counted up with every change of how mail goes out; a job carries the version it was
             queued under, and a sender that holds an older copy of the tenant reads it again.
         reopen_days: a reply to a ticket closed longer ago opens a new, linked ticket.
@@ -83,6 +84,7 @@ class Tenant:
     customer_portal: bool = True
     new_tickets_in_portal: bool = True
     members: tuple[Member, ...] = ()
+    undeliverable: tuple[str, ...] = ()
     smtp: SmtpAccount | None = None
     mail_version: int = 0
     version: int = 0
@@ -96,9 +98,11 @@ class Tenant:
         """Return who is told of new mail: the Portal Notify Email alone where set, else the admins."""
         if self.notify_email:
             known = self.member(self.notify_email.casefold())
-            return (known or Member(self.notify_email, "", Role.TECHNICIAN),)
-        admins = tuple(m for m in self.members if m.role is Role.ADMIN and m.notify)
-        return admins or tuple(m for m in self.members if m.role is Role.ADMIN)
+            told: tuple[Member, ...] = (known or Member(self.notify_email, "", Role.TECHNICIAN),)
+        else:
+            admins = tuple(m for m in self.members if m.role is Role.ADMIN)
+            told = tuple(m for m in admins if m.notify) or admins
+        return tuple(m for m in told if m.email.casefold() not in self.undeliverable)
 
     def with_smtp(self, smtp: SmtpAccount | None) -> Tenant:
         """Return the tenant with another way out for its mail."""

@@ -3,14 +3,144 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Protocol
+
+from servelo.domain.client import Client
+from servelo.domain.inbound_record import InboundRecord
+from servelo.domain.outbound import OutboundJob
+from servelo.domain.tenant import Tenant
+from servelo.domain.ticket import Comment, Participant, Ticket, TicketStatus
 
 
 class Clock(Protocol):
     def now(self) -> datetime:
         """Return the present as an aware UTC datetime."""
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """What a router wants to know in one read. Empty values are not looked up.
+
+    Attributes:
+        slug: the tenant that the envelope or the token names.
+        sender: identity of From.
+        message_id: of this mail, to tell duplicates.
+        reference_ids: ids from In-Reply-To and References, newest first, at most 50.
+        ticket_number: from a token or a subject tag.
+        delivery_id: of this delivery's record.
+        caps: names of the counters that an automatic answer would use.
+    """
+
+    slug: str
+    sender: str = ""
+    message_id: str = ""
+    reference_ids: tuple[str, ...] = ()
+    ticket_number: int = 0
+    delivery_id: str = ""
+    caps: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class KnownMessage:
+    """A message id that belongs to a ticket. ``sender`` is the author's identity for received mail."""
+
+    number: int
+    received: bool
+    sender: str = ""
+    job_id: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Known:
+    """The answers to ``Asked``, in one read. What is missing was not found.
+
+    Attributes:
+        references: by the id asked for.
+        caps: how much of each counter is used.
+        suppressed: the sender's address is on the suppression list.
+    """
+
+    tenant: Tenant | None = None
+    client: Client | None = None
+    ticket: Ticket | None = None
+    record: InboundRecord | None = None
+    own_message: KnownMessage | None = None
+    references: Mapping[str, KnownMessage] = field(default_factory=dict)
+    caps: Mapping[str, int] = field(default_factory=dict)
+    suppressed: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Cap:
+    """An atomic counter: ``name`` includes its window, ``limit`` is the most it may reach."""
+
+    name: str
+    limit: int
+    window_seconds: int
+
+
+@dataclass(frozen=True, slots=True)
+class TicketPatch:
+    """What a comment changes on its ticket; None leaves a field as it is."""
+
+    slug: str
+    number: int
+    updated_at: datetime
+    status: TicketStatus | None = None
+    unread: bool | None = None
+    comments: int = 0
+    participants: tuple[Participant, ...] | None = None
+    message_ids: tuple[str, ...] | None = None
+    folded_key_ids: tuple[int, ...] | None = None
+    preview: str | None = None
+    assignee: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class FoldedToken:
+    """A look-up item: the folded form of a token and what the token says."""
+
+    folded: str
+    slug: str
+    number: int
+    client_id: str
+    role: int
+    key_id: int
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """Everything that one event makes true, written in one transaction or not at all.
+
+    At most 100 items. ``client`` is created only if it is not there yet; ``record`` only if the delivery was
+    not recorded, or, with ``replaces_record``, if it is still the record that was read.
+    """
+
+    slug: str
+    ticket: Ticket | None = None
+    patch: TicketPatch | None = None
+    comments: tuple[Comment, ...] = ()
+    client: Client | None = None
+    record: InboundRecord | None = None
+    replaces_record: InboundRecord | None = None
+    own_message_id: str = ""
+    sender: str = ""
+    jobs: tuple[OutboundJob, ...] = ()
+    folded: tuple[FoldedToken, ...] = ()
+    caps: tuple[Cap, ...] = ()
+    seen_status: TicketStatus | None = None
+
+
+class ChangeRefused(Exception):
+    """A condition of a transaction did not hold, and nothing was written. ``parts`` names which:
+    ``record`` (the delivery is recorded already), ``message`` (the message id is known), ``client`` (exists
+    already), ``cap:NAME`` (budget used up), ``ticket`` (number taken, ticket gone or changed), ``job``."""
+
+    def __init__(self, parts: Sequence[str]) -> None:
+        super().__init__(", ".join(parts))
+        self.parts = frozenset(parts)
 
 
 @dataclass(frozen=True, slots=True)

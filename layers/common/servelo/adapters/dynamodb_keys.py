@@ -1,0 +1,130 @@
+"""Every key of the one table. The tenant leads every partition key, so a caller's scope is in the key itself.
+
+    item              PK                                   SK                 GSI1 (newest first)             other index
+    tenant            TENANT#slug                          SETTINGS           TENANTS / slug
+    ticket counter    TENANT#slug#COUNTER                  TICKET
+    client            TENANT#slug#CLIENT#client_id         CLIENT             TENANT#slug#CLIENTS / email
+    client's ticket   TENANT#slug#CLIENT#client_id         TICKET#number
+    ticket            TENANT#slug#TICKET#number            TICKET             TENANT#slug#TICKETS / updated   GSI2 by status, GSI4 by assignee
+    comment           TENANT#slug#TICKET#number            COMMENT#id
+    message id        TENANT#slug#MESSAGE#hash             MESSAGE
+    delivery          TENANT#slug#INBOUND#id               INBOUND            TENANT#slug#INBOUND / id
+    outbox job        TENANT#slug#OUTBOX#id                OUTBOX             TENANT#slug#OUTBOX / id         GSI3 DUE#shard / due_at
+    suppression       TENANT#slug#SUPPRESSION#identity     SUPPRESSION        TENANT#slug#SUPPRESSIONS / identity
+    counter           TENANT#slug#CAP#name                 CAP                (expires)
+    idempotency       TENANT#slug#ONCE#key                 ONCE               (expires)
+    search posting    TENANT#slug#WORD#word                updated#number     (written from the table's stream)
+    folded token      FOLD#hash                            FOLD               (the tenant is what it answers)
+    feedback alias    SENT#remote message id hash          SENT               (the tenant is what it answers)
+
+Three partition keys are not led by the tenant, because the tenant is what they answer or because the sweep
+serves all tenants: FOLD, SENT and DUE. ``docs/data-model.md`` has every access pattern with its cost.
+"""
+
+from __future__ import annotations
+
+import hashlib
+
+OPERATOR = "-"  # stands where a slug would, for mail that belongs to no tenant; no slug can be this
+DUE_SHARDS = 4
+
+Key = tuple[str, str]
+
+
+def tenant(slug: str) -> Key:
+    return f"TENANT#{slug}", "SETTINGS"
+
+
+def ticket_counter(slug: str) -> Key:
+    return f"TENANT#{slug}#COUNTER", "TICKET"
+
+
+def client(slug: str, client_id: str) -> Key:
+    return f"TENANT#{slug}#CLIENT#{client_id}", "CLIENT"
+
+
+def client_ticket(slug: str, client_id: str, number: int) -> Key:
+    return f"TENANT#{slug}#CLIENT#{client_id}", f"TICKET#{number:013d}"
+
+
+def ticket(slug: str, number: int) -> Key:
+    return f"TENANT#{slug}#TICKET#{number:013d}", "TICKET"
+
+
+def comment(slug: str, number: int, comment_id: str) -> Key:
+    return f"TENANT#{slug}#TICKET#{number:013d}", f"COMMENT#{comment_id}"
+
+
+def message(slug: str, message_id: str) -> Key:
+    """Message ids are compared in lower case: some servers fold their domain."""
+    digest = hashlib.sha256(message_id.lower().encode("utf-8", "replace")).hexdigest()[:32]
+    return f"TENANT#{slug}#MESSAGE#{digest}", "MESSAGE"
+
+
+def inbound(slug: str, record_id: str) -> Key:
+    return f"TENANT#{slug}#INBOUND#{record_id}", "INBOUND"
+
+
+def outbox(slug: str, job_id: str) -> Key:
+    return f"TENANT#{slug}#OUTBOX#{job_id}", "OUTBOX"
+
+
+def suppression(slug: str, identity: str) -> Key:
+    return f"TENANT#{slug}#SUPPRESSION#{identity}", "SUPPRESSION"
+
+
+def cap(slug: str, name: str) -> Key:
+    return f"TENANT#{slug}#CAP#{name}", "CAP"
+
+
+def once(slug: str, key: str) -> Key:
+    return f"TENANT#{slug}#ONCE#{key}", "ONCE"
+
+
+def folded(folded_token: str) -> Key:
+    return f"FOLD#{folded_token}", "FOLD"
+
+
+def sent(remote_message_id: str) -> Key:
+    digest = hashlib.sha256(remote_message_id.lower().encode("utf-8", "replace")).hexdigest()[:32]
+    return f"SENT#{digest}", "SENT"
+
+
+def word(slug: str, word_: str) -> str:
+    return f"TENANT#{slug}#WORD#{word_}"
+
+
+def due_shard(job_id: str) -> str:
+    """The sweep's partition for *job_id*: a few, so that no single one takes every write."""
+    return f"DUE#{hashlib.sha256(job_id.encode()).digest()[0] % DUE_SHARDS}"
+
+
+def tickets_view(slug: str) -> str:
+    return f"TENANT#{slug}#TICKETS"
+
+
+def status_view(slug: str, status: str) -> str:
+    return f"TENANT#{slug}#STATUS#{status}"
+
+
+def assignee_view(slug: str, identity: str) -> str:
+    return f"TENANT#{slug}#ASSIGNEE#{identity}"
+
+
+def clients_view(slug: str) -> str:
+    return f"TENANT#{slug}#CLIENTS"
+
+
+def inbound_view(slug: str) -> str:
+    return f"TENANT#{slug}#INBOUND"
+
+
+def outbox_view(slug: str) -> str:
+    return f"TENANT#{slug}#OUTBOX"
+
+
+def suppressions_view(slug: str) -> str:
+    return f"TENANT#{slug}#SUPPRESSIONS"
+
+
+TENANTS_VIEW = "TENANTS"

@@ -1,0 +1,958 @@
+"""The help desk's memory in DynamoDB: items to domain and back, conditional writes, one transaction an event.
+
+Every method makes the number of requests that its docstring says; ``docs/data-model.md`` has the costs.
+Throttling, time-outs and transaction conflicts that outlast the retries are StoreUnavailable (Transient).
+"""
+
+from __future__ import annotations
+
+import json
+import random
+import time
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from typing import Any, TypeVar
+
+from pynamodb.connection import Connection
+from pynamodb.exceptions import (
+    DeleteError,
+    GetError,
+    PutError,
+    PynamoDBException,
+    QueryError,
+    TransactWriteError,
+    UpdateError,
+)
+from pynamodb.expressions.update import Action
+from pynamodb.transactions import TransactWrite
+
+from servelo.adapters import dynamodb_keys as keys
+from servelo.adapters import dynamodb_models as models
+from servelo.adapters.dynamodb_models import Item, from_text, to_text
+from servelo.domain import ids
+from servelo.domain.client import Client
+from servelo.domain.inbound_record import InboundRecord, Outcome, Reason
+from servelo.domain.outbound import WAITING_STATES, DeliveryState, MailKind, OutboundJob
+from servelo.domain.tenant import BreakerState, Member, Role, SmtpAccount, Tenant
+from servelo.domain.ticket import (
+    AuthorRole,
+    Comment,
+    Participant,
+    StoredFile,
+    Ticket,
+    TicketStatus,
+    Visibility,
+)
+from servelo.errors import Conflict, InvalidInput, StoreUnavailable
+from servelo.services.ports import Asked, Change, ChangeRefused, FoldedToken, Known, KnownMessage, TicketPatch
+
+T = TypeVar("T")
+
+# A transaction may conflict with another on the same ticket; 64 mails of one conversation at once pass
+# with this many tries (50 ms doubling to 1 s, jittered).
+TRANSACTION_TRIES = 12
+# An item may hold 400 kB (DynamoDB). Texts are compressed; what is still larger goes to the file bucket.
+MAX_COMMENT_BYTES = 330_000
+
+
+class DynamoStore:
+    """One table. Hold one per process: the connection is reused."""
+
+    def __init__(self, table_name: str, region: str, *, sleep: Callable[[float], None] = time.sleep) -> None:
+        models.bind(table_name, region)
+        self._connection = Connection(region=region, max_retry_attempts=3, connect_timeout_seconds=3)
+        self._sleep = sleep
+
+    # ---- reading -------------------------------------------------------------------------------
+
+    def known(self, asked: Asked) -> Known:
+        """Answer *asked* with one BatchGetItem (consistent reads; 1 read unit per 4 kB of each item found)."""
+        slug = asked.slug
+        wanted: dict[keys.Key, str] = {keys.tenant(slug): "tenant"}
+        if asked.sender:
+            wanted[keys.client(slug, ids.client_id(slug, asked.sender))] = "client"
+            wanted[keys.suppression(slug, asked.sender)] = "suppressed"
+        if asked.ticket_number:
+            wanted[keys.ticket(slug, asked.ticket_number)] = "ticket"
+        if asked.delivery_id:
+            wanted[keys.inbound(slug, asked.delivery_id)] = "record"
+        for cap in asked.caps:
+            wanted[keys.cap(slug, cap)] = f"cap:{cap}"
+        for reference in asked.reference_ids:
+            wanted[keys.message(slug, reference)] = f"ref:{reference}"
+        if asked.message_id:
+            wanted[keys.message(slug, asked.message_id)] = "own"
+        found = {wanted[(i.pk, i.sk)]: i for i in self._batch_get(wanted)}
+        own = found.get("own")
+        return Known(
+            tenant=_tenant(found["tenant"]) if "tenant" in found else None,
+            client=_client(found["client"]) if "client" in found else None,
+            ticket=_ticket(found["ticket"]) if "ticket" in found else None,
+            record=_record(found["record"]) if "record" in found else None,
+            own_message=_message(own) if own is not None else None,
+            references={name[4:]: _message(i) for name, i in found.items() if name.startswith("ref:")},
+            caps={name[4:]: int(i.n) for name, i in found.items() if name.startswith("cap:")},
+            suppressed="suppressed" in found,
+        )
+
+    def tenant(self, slug: str) -> Tenant | None:
+        """One GetItem."""
+        item = self._get(models.TenantItem, keys.tenant(slug))
+        return _tenant(item) if item else None
+
+    def tenants(self, limit: int = 50, after: str = "") -> tuple[list[Tenant], str]:
+        """All tenants by slug; one Query a page of GSI1."""
+        items, cursor = self._page(models.TenantItem, "gsi1", keys.TENANTS_VIEW, limit, after, forward=True)
+        return [_tenant(i) for i in items], cursor
+
+    def ticket(self, slug: str, number: int) -> Ticket | None:
+        """One GetItem."""
+        item = self._get(models.TicketItem, keys.ticket(slug, number))
+        return _ticket(item) if item else None
+
+    def tickets_by_number(self, slug: str, numbers: Sequence[int]) -> list[Ticket]:
+        """One BatchGetItem per 100; in the order asked, the missing left out."""
+        found = {int(i.number): _ticket(i) for i in self._batch_get([keys.ticket(slug, n) for n in numbers])}
+        return [found[n] for n in numbers if n in found]
+
+    def suppressed(self, slug: str, identities: Iterable[str]) -> frozenset[str]:
+        """Which of *identities* are on the suppression list; one BatchGetItem, none for no identities."""
+        wanted = {keys.suppression(slug, i): i for i in identities}
+        return frozenset(wanted[(i.pk, i.sk)] for i in self._batch_get(wanted)) if wanted else frozenset()
+
+    def conversation(
+        self, slug: str, number: int, limit: int = 50, after: str = ""
+    ) -> tuple[list[Comment], str]:
+        """Comments oldest first; one Query a page on the ticket's own partition."""
+        pk = keys.ticket(slug, number)[0]
+
+        def query() -> tuple[list[Any], str]:
+            start = {"pk": {"S": pk}, "sk": {"S": f"COMMENT#{after}"}} if after else None
+            result = models.CommentItem.query(
+                pk,
+                models.CommentItem.sk.startswith("COMMENT#"),
+                limit=limit,
+                last_evaluated_key=start,
+                page_size=limit,
+            )
+            items = list(result)
+            return items, items[-1].id if result.last_evaluated_key and items else ""
+
+        items, cursor = self._guard(query)
+        return [_comment(i) for i in items], cursor
+
+    def comment(self, slug: str, number: int, comment_id: str) -> Comment | None:
+        """One GetItem."""
+        item = self._get(models.CommentItem, keys.comment(slug, number, comment_id))
+        return _comment(item) if item else None
+
+    def tickets(
+        self,
+        slug: str,
+        *,
+        status: TicketStatus | None = None,
+        assignee: str = "",
+        limit: int = 50,
+        after: str = "",
+    ) -> tuple[list[Ticket], str]:
+        """Tickets, the latest first, by one view; one Query a page of GSI1, GSI2 (status) or GSI4."""
+        if assignee:
+            index, partition = "gsi4", keys.assignee_view(slug, assignee)
+        elif status:
+            index, partition = "gsi2", keys.status_view(slug, status.value)
+        else:
+            index, partition = "gsi1", keys.tickets_view(slug)
+        items, cursor = self._page(models.TicketItem, index, partition, limit, after)
+        return [_ticket(i) for i in items], cursor
+
+    def tickets_of_client(
+        self, slug: str, client_id: str, limit: int = 50, after: str = ""
+    ) -> tuple[list[Ticket], str]:
+        """A client's tickets, the newest first; one Query and one BatchGetItem."""
+        pk = keys.client(slug, client_id)[0]
+
+        def query() -> tuple[list[int], str]:
+            start = {"pk": {"S": pk}, "sk": {"S": after}} if after else None
+            result = models.ClientTicketItem.query(
+                pk,
+                models.ClientTicketItem.sk.startswith("TICKET#"),
+                scan_index_forward=False,
+                limit=limit,
+                last_evaluated_key=start,
+                page_size=limit,
+            )
+            items = list(result)
+            return [int(i.number) for i in items], items[-1].sk if result.last_evaluated_key and items else ""
+
+        numbers, cursor = self._guard(query)
+        return self.tickets_by_number(slug, numbers), cursor
+
+    def client(self, slug: str, client_id: str) -> Client | None:
+        """One GetItem."""
+        item = self._get(models.ClientItem, keys.client(slug, client_id))
+        return _client(item) if item else None
+
+    def clients(self, slug: str, limit: int = 50, after: str = "") -> tuple[list[Client], str]:
+        """Clients by address; one Query a page of GSI1."""
+        items, cursor = self._page(
+            models.ClientItem, "gsi1", keys.clients_view(slug), limit, after, forward=True
+        )
+        return [_client(i) for i in items], cursor
+
+    def inbound(self, slug: str, record_id: str) -> InboundRecord | None:
+        """One GetItem."""
+        item = self._get(models.InboundItem, keys.inbound(slug, record_id))
+        return _record(item) if item else None
+
+    def inbound_list(self, slug: str, limit: int = 50, after: str = "") -> tuple[list[InboundRecord], str]:
+        """Deliveries, the latest first; one Query a page of GSI1."""
+        items, cursor = self._page(models.InboundItem, "gsi1", keys.inbound_view(slug), limit, after)
+        return [_record(i) for i in items], cursor
+
+    def job(self, slug: str, job_id: str) -> OutboundJob | None:
+        """One GetItem."""
+        item = self._get(models.OutboxItem, keys.outbox(slug, job_id))
+        return _job(item) if item else None
+
+    def jobs(self, slug: str, limit: int = 50, after: str = "") -> tuple[list[OutboundJob], str]:
+        """Mails sent and to be sent, the latest first; one Query a page of GSI1."""
+        items, cursor = self._page(models.OutboxItem, "gsi1", keys.outbox_view(slug), limit, after)
+        return [_job(i) for i in items], cursor
+
+    def jobs_by_id(self, slug: str, job_ids: Sequence[str]) -> list[OutboundJob]:
+        """One BatchGetItem per 100, in the order asked."""
+        found = {i.id: _job(i) for i in self._batch_get([keys.outbox(slug, j) for j in job_ids])}
+        return [found[j] for j in job_ids if j in found]
+
+    def message(self, slug: str, message_id: str) -> KnownMessage | None:
+        """One GetItem."""
+        item = self._get(models.MessageItem, keys.message(slug, message_id))
+        return _message(item) if item else None
+
+    def folded(self, folded_token: str) -> FoldedToken | None:
+        """One GetItem."""
+        item = self._get(models.FoldItem, keys.folded(folded_token))
+        if item is None:
+            return None
+        return FoldedToken(
+            folded_token, item.slug, int(item.number), item.client_id, int(item.role), int(item.key_id)
+        )
+
+    # ---- writing -------------------------------------------------------------------------------
+
+    def next_ticket_number(self, slug: str) -> int:
+        """Count up and return a ticket number that nobody else gets; one UpdateItem (1 write unit)."""
+        pk, sk = keys.ticket_counter(slug)
+        counter = models.CounterItem(pk=pk, sk=sk)
+        self._guard(
+            lambda: counter.update(
+                actions=[models.CounterItem.n.add(1), models.CounterItem.kind.set(models.CounterItem)]
+            )
+        )
+        return int(counter.n)
+
+    def commit(self, change: Change) -> None:
+        """Write all of *change* or nothing; one TransactWriteItems (2 write units per kB of each item).
+
+        Raises:
+            ChangeRefused: a condition did not hold; its ``parts`` say which.
+            StoreUnavailable: conflicts or throttling outlasted the retries.
+        """
+        parts: list[str] = []
+
+        def write() -> None:
+            parts.clear()
+            with TransactWrite(connection=self._connection) as transaction:
+                for part in self._operations(change, transaction):
+                    parts.append(part)
+
+        self._transact(write, parts)
+
+    def put_tenant(self, tenant: Tenant, *, create: bool = False) -> Tenant:
+        """Write the tenant's settings if they are still the version that was read; one PutItem.
+
+        Raises:
+            Conflict: somebody else saved meanwhile, or (create) the slug is taken.
+        """
+        written = replace(tenant, version=tenant.version + 1)
+        item = _tenant_item(written)
+        condition = Item.pk.does_not_exist() if create else models.TenantItem.version == tenant.version
+        try:
+            self._guard(lambda: item.save(condition=condition))
+        except PutError as error:
+            if error.cause_response_code == "ConditionalCheckFailedException":
+                what = (
+                    "this name is taken" if create else "the settings were changed meanwhile; load them again"
+                )
+                raise Conflict(what, field="slug" if create else None) from error
+            raise
+        return written
+
+    def put_client(self, client: Client, *, create: bool = False) -> Client:
+        """Write a client if it is still the version that was read; one PutItem. Raises Conflict."""
+        written = replace(client, version=client.version + 1)
+        item = _client_item(written)
+        condition = Item.pk.does_not_exist() if create else models.ClientItem.version == client.version
+        try:
+            self._guard(lambda: item.save(condition=condition))
+        except PutError as error:
+            if error.cause_response_code == "ConditionalCheckFailedException":
+                what = (
+                    "a client with this address exists already"
+                    if create
+                    else "the client was changed meanwhile"
+                )
+                raise Conflict(what, field="email" if create else None) from error
+            raise
+        return written
+
+    def edit_ticket(self, ticket: Ticket, *, seen_version: int) -> Ticket:
+        """Write status, assignee, subject, unread, links of *ticket* if nobody edited it since; one UpdateItem.
+
+        Raises:
+            Conflict: the ticket was edited since version *seen_version*.
+        """
+        item = models.TicketItem(*keys.ticket(ticket.slug, ticket.number))
+        model = models.TicketItem
+        actions: list[Action] = [
+            model.status.set(ticket.status.value),
+            model.assignee.set(ticket.assignee),
+            model.subject.set(ticket.subject),
+            model.unread.set(ticket.unread),
+            model.updated_at.set(ticket.updated_at),
+            model.linked_number.set(ticket.linked_number),
+            model.merged_into.set(ticket.merged_into),
+            model.client_id.set(ticket.client_id),
+            model.participants.set(list(ticket.participants)),
+            model.version.add(1),
+            model.closed_at.set(ticket.closed_at) if ticket.closed_at else model.closed_at.remove(),
+            *_view_actions(ticket.slug, ticket.number, ticket.updated_at, ticket.status, ticket.assignee),
+        ]
+        try:
+            self._guard(lambda: item.update(actions=actions, condition=model.version == seen_version))
+        except UpdateError as error:
+            if error.cause_response_code == "ConditionalCheckFailedException":
+                raise Conflict("somebody else changed this ticket meanwhile; load it again") from error
+            raise
+        return replace(ticket, version=seen_version + 1)
+
+    def mark_read(self, slug: str, number: int) -> None:
+        """Take the unread mark off; one UpdateItem."""
+        item = models.TicketItem(*keys.ticket(slug, number))
+        self._guard(
+            lambda: item.update(actions=[models.TicketItem.unread.set(False)], condition=Item.pk.exists())
+        )
+
+    def release_comment(self, comment: Comment) -> bool:
+        """Publish a held comment; one UpdateItem. False when it was released already."""
+        item = models.CommentItem(*keys.comment(comment.slug, comment.number, comment.id))
+        model = models.CommentItem
+        try:
+            self._guard(
+                lambda: item.update(
+                    actions=[model.visibility.set(Visibility.PUBLIC.value), model.needs_accept.set(False)],
+                    condition=model.needs_accept == True,  # noqa: E712 - builds an expression
+                )
+            )
+        except UpdateError as error:
+            if error.cause_response_code == "ConditionalCheckFailedException":
+                return False
+            raise
+        return True
+
+    def claim(self, slug: str, job_id: str, now: datetime, until: datetime) -> OutboundJob | None:
+        """Take a waiting job for sending; one UpdateItem that returns it whole.
+
+        From here until ``settle`` the mail counts as possibly handed over: a sender that dies in between
+        leaves ``claimed_until`` behind, and the job is then ``unknown``, never sent a second time.
+
+        Returns None when the job is not waiting (sent, settled, or another sender holds it).
+        """
+        item = models.OutboxItem(*keys.outbox(slug, job_id))
+        model = models.OutboxItem
+        waiting = model.state.is_in(DeliveryState.QUEUED.value, DeliveryState.DEFERRED.value)
+        try:
+            self._guard(
+                lambda: item.update(
+                    actions=[
+                        model.state.set(DeliveryState.SENDING.value),
+                        model.claimed_until.set(until),
+                        model.attempts.add(1),
+                        model.version.add(1),
+                        model.gsi3sk.set(to_text(until)),
+                        model.gsi3pk.set(keys.due_shard(job_id)),
+                    ],
+                    condition=waiting & (model.due_at <= now + timedelta(days=3650)),
+                )
+            )
+        except UpdateError as error:
+            if error.cause_response_code == "ConditionalCheckFailedException":
+                return None
+            raise
+        return _job(item)
+
+    def settle(self, job: OutboundJob) -> bool:
+        """Write what came of a claimed job; one UpdateItem. False when somebody settled it meanwhile."""
+        item = models.OutboxItem(*keys.outbox(job.slug, job.id))
+        model = models.OutboxItem
+        waiting = job.state in WAITING_STATES
+        actions: list[Action] = [
+            model.state.set(job.state.value),
+            model.attempts.set(job.attempts),
+            model.error_code.set(job.error_code),
+            model.error_detail.set(job.error_detail),
+            model.remote_message_id.set(job.remote_message_id),
+            model.transport.set(job.transport),
+            model.shared_address.set(job.shared_address),
+            model.due_at.set(job.due_at),
+            model.version.add(1),
+            model.claimed_until.remove(),
+            model.accepted_at.set(job.accepted_at) if job.accepted_at else model.accepted_at.remove(),
+            model.gsi3sk.set(to_text(job.due_at)) if waiting else model.gsi3sk.remove(),
+            model.gsi3pk.set(keys.due_shard(job.id)) if waiting else model.gsi3pk.remove(),
+        ]
+        try:
+            self._guard(lambda: item.update(actions=actions, condition=model.version == job.version))
+        except UpdateError as error:
+            if error.cause_response_code == "ConditionalCheckFailedException":
+                return False
+            raise
+        return True
+
+    def remember_sent(self, job: OutboundJob) -> None:
+        """Make the id that SES gave a mail an alias for threading and for feedback; one BatchWriteItem."""
+        pk, sk = keys.message(job.slug, job.remote_message_id)
+        alias = models.MessageItem(pk=pk, sk=sk, number=job.ticket_number, job_id=job.id)
+        pk, sk = keys.sent(job.remote_message_id)
+        sent = models.SentItem(pk=pk, sk=sk, slug=job.slug, job_id=job.id)
+
+        def write() -> None:
+            with Item.batch_write() as batch:
+                batch.save(alias)
+                batch.save(sent)
+
+        self._guard(write)
+
+    def sent_job(self, remote_message_id: str) -> tuple[str, str] | None:
+        """Return (slug, job id) of the mail that SES gave this id; one GetItem."""
+        item = self._get(models.SentItem, keys.sent(remote_message_id))
+        return (item.slug, item.job_id) if item else None
+
+    def due_jobs(self, now: datetime, limit: int = 500) -> Iterator[tuple[str, str]]:
+        """Yield (slug, id) of jobs whose time has come; one Query a shard and page of the sparse GSI3."""
+        for shard in range(keys.DUE_SHARDS):
+            condition = Item.gsi3sk <= to_text(now)
+            for item in self._guard(
+                lambda shard=shard, condition=condition: list(  # type: ignore[misc]
+                    models.OutboxItem.query(
+                        f"DUE#{shard}",
+                        condition,
+                        index_name="gsi3",
+                        limit=limit,
+                        attributes_to_get=["pk", "sk", "kind"],
+                    )
+                )
+            ):
+                _, slug, _, job_id = item.pk.split("#", 3)
+                yield slug, job_id
+
+    def suppress(
+        self, slug: str, identity: str, email: str, reason: str, detail: str, now: datetime, days: int
+    ) -> None:
+        """Withhold automatic mail from an address for *days*; one PutItem."""
+        pk, sk = keys.suppression(slug, identity)
+        item = models.SuppressionItem(
+            pk=pk,
+            sk=sk,
+            gsi1pk=keys.suppressions_view(slug),
+            gsi1sk=identity,
+            email=email,
+            reason=reason,
+            detail=detail[:500],
+            created_at=now,
+            expires_at_epoch=int((now + timedelta(days=days)).timestamp()),
+        )
+        self._guard(item.save)
+
+    def lift_suppression(self, slug: str, identity: str) -> None:
+        """One DeleteItem; nothing happens when there is none."""
+        pk, sk = keys.suppression(slug, identity)
+        self._guard(models.SuppressionItem(pk=pk, sk=sk).delete)
+
+    def suppressions(
+        self, slug: str, limit: int = 50, after: str = ""
+    ) -> tuple[list[dict[str, object]], str]:
+        """The suppression list by address; one Query a page of GSI1."""
+        items, cursor = self._page(
+            models.SuppressionItem, "gsi1", keys.suppressions_view(slug), limit, after, forward=True
+        )
+        now = datetime.now(UTC).timestamp()
+        return [
+            {
+                "email": i.email,
+                "reason": i.reason,
+                "detail": i.detail,
+                "created_at": i.created_at,
+                "expires_at": datetime.fromtimestamp(int(i.expires_at_epoch or 0), UTC),
+            }
+            for i in items
+            if (i.expires_at_epoch or 0) > now
+        ], cursor
+
+    def count(self, slug: str, name: str, limit: int, window_seconds: int, now: datetime) -> bool:
+        """Count one use against a cap; False when it is used up. One UpdateItem."""
+        pk, sk = keys.cap(slug, name)
+        model = models.CounterItem
+        item = model(pk=pk, sk=sk)
+        try:
+            self._guard(
+                lambda: item.update(
+                    actions=_cap_actions(now, window_seconds),
+                    condition=model.n.does_not_exist() | (model.n < limit),
+                )
+            )
+        except UpdateError as error:
+            if error.cause_response_code == "ConditionalCheckFailedException":
+                return False
+            raise
+        return True
+
+    def once_begin(self, slug: str, key: str, fingerprint: str, now: datetime) -> str | None:
+        """Begin a request with an Idempotency-Key; one PutItem, and one GetItem when it was seen before.
+
+        Returns None when the request is new, else the answer given to it (``""`` while it is still running).
+
+        Raises:
+            InvalidInput: the key was used for another request.
+        """
+        pk, sk = keys.once(slug, key)
+        item = models.OnceItem(
+            pk=pk, sk=sk, fingerprint=fingerprint, expires_at_epoch=int((now + timedelta(days=1)).timestamp())
+        )
+        try:
+            self._guard(lambda: item.save(condition=Item.pk.does_not_exist()))
+        except PutError as error:
+            if error.cause_response_code != "ConditionalCheckFailedException":
+                raise
+        else:
+            return None
+        seen = self._get(models.OnceItem, (pk, sk))
+        if seen is None or seen.fingerprint != fingerprint:
+            raise InvalidInput(
+                "this Idempotency-Key was used for another request", code="idempotency_key_reused"
+            )
+        return seen.answer or ""
+
+    def once_end(self, slug: str, key: str, fingerprint: str, answer: str | None, now: datetime) -> None:
+        """Keep the answer for a day, or (None) forget the key so that the caller may try again."""
+        pk, sk = keys.once(slug, key)
+        item = models.OnceItem(
+            pk=pk,
+            sk=sk,
+            fingerprint=fingerprint,
+            answer=answer,
+            expires_at_epoch=int((now + timedelta(days=1)).timestamp()),
+        )
+        self._guard(item.save if answer is not None else item.delete)
+
+    # ---- inside ---------------------------------------------------------------------------------
+
+    def _operations(self, change: Change, transaction: TransactWrite) -> Iterator[str]:
+        slug = change.slug
+        absent = Item.pk.does_not_exist()
+        if change.record:
+            old = change.replaces_record
+            condition = absent if old is None else models.InboundItem.replays == old.replays
+            transaction.save(_record_item(change.record), condition=condition)
+            yield "record"
+        if change.ticket:
+            transaction.save(_ticket_item(change.ticket), condition=absent)
+            yield "ticket"
+            pk, sk = keys.client_ticket(slug, change.ticket.client_id, change.ticket.number)
+            transaction.save(models.ClientTicketItem(pk=pk, sk=sk, number=change.ticket.number))
+            yield "client_ticket"
+        if change.patch:
+            self._patch(change.patch, change.seen_status, transaction)
+            yield "ticket"
+        for comment in change.comments:
+            transaction.save(_comment_item(comment), condition=absent)
+            yield "comment"
+        if change.client:
+            transaction.save(_client_item(change.client), condition=absent)
+            yield "client"
+        number = change.ticket.number if change.ticket else change.patch.number if change.patch else 0
+        if change.own_message_id:
+            pk, sk = keys.message(slug, change.own_message_id)
+            transaction.save(
+                models.MessageItem(pk=pk, sk=sk, number=number, received=True, sender=change.sender),
+                condition=absent,
+            )
+            yield "message"
+        for job in change.jobs:
+            transaction.save(_job_item(job), condition=absent)
+            yield "job"
+            if job.ticket_number:
+                pk, sk = keys.message(slug, job.message_id)
+                transaction.save(models.MessageItem(pk=pk, sk=sk, number=job.ticket_number, job_id=job.id))
+                yield "job_message"
+        for fold in change.folded:
+            pk, sk = keys.folded(fold.folded)
+            transaction.save(
+                models.FoldItem(
+                    pk=pk,
+                    sk=sk,
+                    slug=fold.slug,
+                    number=fold.number,
+                    client_id=fold.client_id,
+                    role=fold.role,
+                    key_id=fold.key_id,
+                )
+            )
+            yield "fold"
+        now = datetime.now(UTC)
+        for cap in change.caps:
+            pk, sk = keys.cap(slug, cap.name)
+            model = models.CounterItem
+            transaction.update(
+                model(pk=pk, sk=sk),
+                actions=_cap_actions(now, cap.window_seconds),
+                condition=model.n.does_not_exist() | (model.n < cap.limit),
+            )
+            yield f"cap:{cap.name}"
+
+    def _patch(self, patch: TicketPatch, seen: TicketStatus | None, transaction: TransactWrite) -> None:
+        model = models.TicketItem
+        actions: list[Action] = [model.updated_at.set(patch.updated_at)]
+        if patch.comments:
+            actions.append(model.comment_count.add(patch.comments))
+        if patch.unread is not None:
+            actions.append(model.unread.set(patch.unread))
+        if patch.participants is not None:
+            actions.append(model.participants.set(list(patch.participants)))
+        if patch.message_ids is not None:
+            actions.append(model.message_ids.set(list(patch.message_ids)))
+        if patch.folded_key_ids is not None:
+            actions.append(model.folded_key_ids.set(list(patch.folded_key_ids)))
+        if patch.preview is not None:
+            actions.append(model.preview.set(patch.preview))
+        when = to_text(patch.updated_at)
+        tail = f"{when}#{patch.number:013d}"
+        actions += [model.gsi1sk.set(tail), model.gsi2sk.set(tail)]
+        if patch.status is not None:
+            actions += [
+                model.status.set(patch.status.value),
+                model.gsi2pk.set(keys.status_view(patch.slug, patch.status.value)),
+                model.version.add(1),
+                model.closed_at.set(patch.updated_at)
+                if patch.status is TicketStatus.CLOSED
+                else model.closed_at.remove(),
+            ]
+        condition = Item.pk.exists()
+        if seen is not None:
+            condition = condition & (model.status == seen.value)
+        transaction.update(
+            model(*keys.ticket(patch.slug, patch.number)), actions=actions, condition=condition
+        )
+
+    def _transact(self, write: Callable[[], None], parts: list[str]) -> None:
+        for attempt in range(TRANSACTION_TRIES):
+            try:
+                write()
+            except TransactWriteError as error:
+                reasons = list(error.cancellation_reasons or [])
+                refused = [
+                    part
+                    for part, reason in zip(parts, reasons, strict=False)
+                    if reason is not None and reason.code == "ConditionalCheckFailed"
+                ]
+                if refused:
+                    raise ChangeRefused(refused) from error
+                codes = {reason.code for reason in reasons if reason is not None}
+                if "ValidationError" in codes or "ItemCollectionSizeLimitExceeded" in codes:
+                    raise
+                # TransactionConflict, TransactionInProgress, throttling: somebody else was first.
+                self._sleep(min(1.0, 0.05 * 2**attempt) * random.uniform(0.5, 1.0))  # noqa: S311 - jitter
+                continue
+            except PynamoDBException as error:
+                raise StoreUnavailable(
+                    f"DynamoDB: {error.cause_response_code or type(error).__name__}"
+                ) from error
+            return
+        raise StoreUnavailable("DynamoDB: the transaction kept conflicting")
+
+    def _guard(self, call: Callable[[], T]) -> T:
+        try:
+            return call()
+        except (PutError, UpdateError, DeleteError) as error:
+            if error.cause_response_code == "ConditionalCheckFailedException":
+                raise
+            raise StoreUnavailable(f"DynamoDB: {error.cause_response_code}") from error
+        except (GetError, QueryError, PynamoDBException) as error:
+            raise StoreUnavailable(
+                f"DynamoDB: {error.cause_response_code or type(error).__name__}"
+            ) from error
+
+    def _get(self, model: type[Any], key: keys.Key) -> Any | None:
+        def get() -> Any | None:
+            try:
+                return model.get(*key, consistent_read=True)
+            except model.DoesNotExist:
+                return None
+
+        return self._guard(get)
+
+    def _batch_get(self, wanted: Iterable[keys.Key]) -> list[Any]:
+        listed = list(wanted)
+        if not listed:
+            return []
+        return self._guard(lambda: list(Item.batch_get(listed, consistent_read=True)))
+
+    def _page(
+        self, model: type[Any], index: str, partition: str, limit: int, after: str, *, forward: bool = False
+    ) -> tuple[list[Any], str]:
+        def query() -> tuple[list[Any], str]:
+            result = model.query(
+                partition,
+                index_name=index,
+                limit=limit,
+                scan_index_forward=forward,
+                last_evaluated_key=_from_cursor(after, index, partition),
+                page_size=limit,
+            )
+            items = list(result)
+            last = result.last_evaluated_key
+            return items, _to_cursor(last, index) if last else ""
+
+        return self._guard(query)
+
+
+def _to_cursor(last: dict[str, Any], index: str) -> str:
+    import base64
+
+    raw = json.dumps([last["pk"]["S"], last["sk"]["S"], last[f"{index}sk"]["S"]]).encode()
+    return base64.urlsafe_b64encode(raw).rstrip(b"=").decode("ascii")
+
+
+def _from_cursor(cursor: str, index: str, partition: str) -> dict[str, Any] | None:
+    """The index's partition comes from the caller's own scope, never from the cursor."""
+    import base64
+    import binascii
+
+    if not cursor:
+        return None
+    try:
+        pk, sk, index_sk = json.loads(base64.urlsafe_b64decode(cursor + "=" * (-len(cursor) % 4)))
+        if not all(isinstance(part, str) and part for part in (pk, sk, index_sk)):
+            raise ValueError
+    except (ValueError, TypeError, binascii.Error):
+        raise InvalidInput(
+            "this cursor was not made by this list", field="cursor", code="bad_cursor"
+        ) from None
+    return {
+        "pk": {"S": pk},
+        "sk": {"S": sk},
+        f"{index}pk": {"S": partition},
+        f"{index}sk": {"S": index_sk},
+    }
+
+
+def _cap_actions(now: datetime, window_seconds: int) -> list[Action]:
+    model = models.CounterItem
+    return [
+        model.n.add(1),
+        model.kind.set(model),
+        # Twice the window: a counter must outlive it, and TTL may delete late but never early.
+        model.expires_at_epoch.set(int(now.timestamp()) + 2 * window_seconds),
+    ]
+
+
+def _view_actions(
+    slug: str, number: int, updated_at: datetime, status: TicketStatus, assignee: str
+) -> list[Action]:
+    model = models.TicketItem
+    tail = f"{to_text(updated_at)}#{number:013d}"
+    actions: list[Action] = [
+        model.gsi1sk.set(tail),
+        model.gsi2pk.set(keys.status_view(slug, status.value)),
+        model.gsi2sk.set(tail),
+    ]
+    if assignee:
+        actions += [
+            model.gsi4pk.set(keys.assignee_view(slug, assignee.casefold())),
+            model.gsi4sk.set(f"{number:013d}"),
+        ]
+    else:
+        actions += [model.gsi4pk.remove(), model.gsi4sk.remove()]
+    return actions
+
+
+# ---- items to domain and back ------------------------------------------------------------------------
+
+
+def _plain_fields(item: Any, cls: type[Any], *, without: Sequence[str] = ()) -> dict[str, Any]:
+    """The fields of *cls* that *item* holds as they are; numbers as int."""
+    values = {}
+    for name in models.field_names(cls):
+        if name in without:
+            continue
+        value = getattr(item, name, None)
+        if value is not None:
+            values[name] = int(value) if isinstance(value, float) else value
+    return values
+
+
+def _tenant(item: Any) -> Tenant:
+    values = _plain_fields(item, Tenant, without=("members", "smtp", "undeliverable"))
+    smtp = None
+    if item.smtp:
+        data = dict(item.smtp)
+        for name in ("tested_at", "breaker_probe_at"):
+            data[name] = from_text(data[name]) if data.get(name) else None
+        data["breaker"] = BreakerState(data.get("breaker", "closed"))
+        smtp = SmtpAccount(**data)
+    members = tuple(
+        Member(m["email"], m.get("name", ""), Role(m["role"]), m.get("notify", True)) for m in item.members
+    )
+    return Tenant(**values, members=members, smtp=smtp, undeliverable=tuple(item.undeliverable))
+
+
+def _tenant_item(tenant: Tenant) -> models.TenantItem:
+    pk, sk = keys.tenant(tenant.slug)
+    values = {n: getattr(tenant, n) for n in models.field_names(Tenant)}
+    values["members"] = list(tenant.members)
+    values["undeliverable"] = list(tenant.undeliverable)
+    if tenant.smtp is None:
+        del values["smtp"]
+    return models.TenantItem(pk=pk, sk=sk, gsi1pk=keys.TENANTS_VIEW, gsi1sk=tenant.slug, **values)
+
+
+def _client(item: Any) -> Client:
+    return Client(**_plain_fields(item, Client))
+
+
+def _client_item(client: Client) -> models.ClientItem:
+    pk, sk = keys.client(client.slug, client.id)
+    values = {n: getattr(client, n) for n in models.field_names(Client)}
+    return models.ClientItem(
+        pk=pk, sk=sk, gsi1pk=keys.clients_view(client.slug), gsi1sk=client.email.casefold(), **values
+    )
+
+
+def _ticket(item: Any) -> Ticket:
+    lists = ("participants", "message_ids", "folded_key_ids", "status")
+    return Ticket(
+        **_plain_fields(item, Ticket, without=lists),
+        status=TicketStatus(item.status),
+        participants=tuple(Participant(**p) for p in item.participants),
+        message_ids=tuple(item.message_ids),
+        folded_key_ids=tuple(item.folded_key_ids),
+    )
+
+
+def _ticket_item(ticket: Ticket) -> models.TicketItem:
+    pk, sk = keys.ticket(ticket.slug, ticket.number)
+    values = {n: getattr(ticket, n) for n in models.field_names(Ticket)}
+    values["status"] = ticket.status.value
+    for name in ("participants", "message_ids", "folded_key_ids"):
+        values[name] = list(values[name])
+    tail = f"{to_text(ticket.updated_at)}#{ticket.number:013d}"
+    item = models.TicketItem(
+        pk=pk,
+        sk=sk,
+        gsi1pk=keys.tickets_view(ticket.slug),
+        gsi1sk=tail,
+        gsi2pk=keys.status_view(ticket.slug, ticket.status.value),
+        gsi2sk=tail,
+        **values,
+    )
+    if ticket.assignee:
+        item.gsi4pk = keys.assignee_view(ticket.slug, ticket.assignee.casefold())
+        item.gsi4sk = f"{ticket.number:013d}"
+    return item
+
+
+_LONG = ("text", "html", "quoted_text", "signature", "full_text")
+
+
+def _comment(item: Any) -> Comment:
+    without = ("author_role", "visibility", "files", "warnings", *_LONG)
+    values = _plain_fields(item, Comment, without=without)
+    values.update({name: getattr(item, name) or "" for name in _LONG})
+    return Comment(
+        **values,
+        author_role=AuthorRole(item.author_role),
+        visibility=Visibility(item.visibility),
+        files=tuple(StoredFile(**f) for f in item.files),
+        warnings=tuple(item.warnings),
+    )
+
+
+def _comment_item(comment: Comment) -> models.CommentItem:
+    pk, sk = keys.comment(comment.slug, comment.number, comment.id)
+    values = {n: getattr(comment, n) for n in models.field_names(Comment)}
+    values["author_role"] = comment.author_role.value
+    values["visibility"] = comment.visibility.value
+    values["files"] = list(comment.files)
+    values["warnings"] = list(comment.warnings)
+    for name in _LONG:
+        if not values[name]:
+            del values[name]
+    return models.CommentItem(pk=pk, sk=sk, **values)
+
+
+def _message(item: Any) -> KnownMessage:
+    return KnownMessage(int(item.number), bool(item.received), item.sender, item.job_id)
+
+
+def _record(item: Any) -> InboundRecord:
+    without = ("outcome", "reasons", "warnings", "job_ids")
+    return InboundRecord(
+        **_plain_fields(item, InboundRecord, without=without),
+        outcome=Outcome(item.outcome),
+        reasons=tuple(Reason(**r) for r in item.reasons),
+        warnings=tuple(item.warnings),
+        job_ids=tuple(item.job_ids),
+    )
+
+
+def _record_item(record: InboundRecord) -> models.InboundItem:
+    pk, sk = keys.inbound(record.slug, record.id)
+    values = {n: getattr(record, n) for n in models.field_names(InboundRecord)}
+    values["outcome"] = record.outcome.value
+    for name in ("reasons", "warnings", "job_ids"):
+        values[name] = list(values[name])
+    return models.InboundItem(pk=pk, sk=sk, gsi1pk=keys.inbound_view(record.slug), gsi1sk=record.id, **values)
+
+
+def _job(item: Any) -> OutboundJob:
+    without = ("kind", "state", "references", "content", "files")
+    return OutboundJob(
+        **_plain_fields(item, OutboundJob, without=without),
+        kind=MailKind(item.mail_kind),
+        state=DeliveryState(item.state),
+        references=tuple(item.references),
+        content=json.loads(item.content) if item.content else {},
+        files=tuple(StoredFile(**f) for f in item.files),
+    )
+
+
+def _job_item(job: OutboundJob) -> models.OutboxItem:
+    pk, sk = keys.outbox(job.slug, job.id)
+    values = {n: getattr(job, n) for n in models.field_names(OutboundJob) if n != "kind"}
+    values["state"] = job.state.value
+    values["references"] = list(job.references)
+    values["files"] = list(job.files)
+    values["content"] = json.dumps(dict(job.content), ensure_ascii=False)
+    item = models.OutboxItem(
+        pk=pk,
+        sk=sk,
+        gsi1pk=keys.outbox_view(job.slug),
+        gsi1sk=job.id,
+        mail_kind=job.kind.value,
+        **values,
+    )
+    if job.state in WAITING_STATES:
+        item.gsi3pk = keys.due_shard(job.id)
+        item.gsi3sk = to_text(job.due_at)
+    return item
