@@ -331,7 +331,7 @@ _SPACES = re.compile(r"\s+")
 
 
 def _folded(subject: str) -> str:
-    """Return *subject* for comparison: one space, no case, Turkish i's alike whichever way they were folded."""
+    """Return *subject* for comparison: single spaces, no case, the Turkish i's alike."""
     text = _SPACES.sub(" ", subject[:MAX_VALUE_CHARS]).strip().casefold()
     return text.replace("i\u0307", "i").replace("\u0131", "i")
 

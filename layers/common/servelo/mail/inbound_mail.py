@@ -77,11 +77,17 @@ class BouncedRecipient:
     """One recipient that a delivery status notification speaks of (RFC 3464).
 
     Attributes:
-        recipient: addr-spec that failed.
-        action: ``failed``, ``delayed``, ``delivered``, ``relayed``, ``expanded`` or ``""``.
+        recipient: addr-spec that failed: the one that the mail was last carried to.
+        action: ``failed`` or ``delayed``; ``""`` when not known. Successful actions are left out.
         status: enhanced status code (RFC 3463) such as ``5.1.1``; ``""`` when not known.
-        permanent: True: give the address up; False: it may work later; None: not known.
-        diagnostic: the remote server's words, one line, ``""`` when not given.
+        permanent: the class of the failure (RFC 3463 3.1): True: this mail will not be delivered and sending
+            it again as it is will fail too; False: the server still tries, or it may work later; None: not
+            known. A full mailbox can be either. Whether the address is to blame is told by *reason*.
+        diagnostic: the remote server's words, one line, at most 500 characters, ``""`` when not given.
+        reason: a name of the table in ``bounce_rules`` (``user-unknown``, ``mailbox-full``, …), ``""`` when
+            nothing told.
+        original_recipient: the addr-spec as the sender wrote it, when the report names another one than
+            *recipient* (aliases, forwarding); ``""`` otherwise.
     """
 
     recipient: str
@@ -89,6 +95,16 @@ class BouncedRecipient:
     status: str = ""
     permanent: bool | None = None
     diagnostic: str = ""
+    reason: str = ""
+    original_recipient: str = ""
+
+    @property
+    def address_is_dead(self) -> bool:
+        """Whether the address itself is wrong for good, so that no other mail should go there either."""
+        return self.permanent is True and self.reason in DEAD_ADDRESS_REASONS
+
+
+DEAD_ADDRESS_REASONS = frozenset(("user-unknown", "host-unknown", "inactive", "moved", "no-mail-service"))
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,14 +113,37 @@ class Bounce:
 
     Attributes:
         recipients: in the order of the report; empty means that the mail is not a bounce.
-        original_message_ids: Message-IDs of the mail that bounced, as found in the returned part.
+        original_message_ids: Message-IDs of the mail that bounced, without brackets, as found in the
+            returned part; at most 10.
+        original_reply_tos: addr-specs of its Reply-To, where our reply tokens stand; at most 10.
     """
 
     recipients: tuple[BouncedRecipient, ...] = ()
     original_message_ids: tuple[str, ...] = ()
+    original_reply_tos: tuple[str, ...] = ()
 
     def __bool__(self) -> bool:
         return bool(self.recipients)
+
+
+@dataclass(frozen=True, slots=True)
+class Complaint:
+    """A report that a recipient called our mail spam (abuse feedback report, RFC 5965).
+
+    Attributes:
+        feedback_type: ``abuse``, ``fraud``, ``virus``, ``other``, ``not-spam``, ``auth-failure`` …; ``""``
+            means that the mail is not a complaint. Only the first four are a person's complaint.
+        recipients: addr-specs that complained, where the report or the returned part names them.
+        original_message_ids, original_reply_tos: as in :class:`Bounce`.
+    """
+
+    feedback_type: str = ""
+    recipients: tuple[str, ...] = ()
+    original_message_ids: tuple[str, ...] = ()
+    original_reply_tos: tuple[str, ...] = ()
+
+    def __bool__(self) -> bool:
+        return bool(self.feedback_type)
 
 
 @dataclass(frozen=True, slots=True)
