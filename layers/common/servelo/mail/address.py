@@ -1,12 +1,20 @@
-"""Addresses: one mailbox of a header or an envelope, and when two are the same (RFC 5321 4.1.2, RFC 5322 3.4).
+"""Addresses: a mailbox of a header or an envelope, and when two are the same (RFC 5321 4.1.2, RFC 5322 3.4).
 
 Comparison is for identity only: domains as lower-case A-labels (RFC 5890), local parts without regard to
 case. What is sent to is always the address as it was written.
+
+Header fields are read by one pass over their tokens, so that no quoting or nesting makes them expensive. Mail
+programs disagree on what a malformed field means, and a sender may use that: wherever two careful readers
+could name different addresses the list is *ambiguous*, and nobody's rights may follow from it.
 """
 
 from __future__ import annotations
 
+import contextlib
+import re
 from dataclasses import dataclass
+
+from servelo.mail import headers
 
 MAX_LOCAL_PART_OCTETS = 64  # RFC 5321 4.5.3.1.1
 MAX_ADDR_SPEC_OCTETS = 254  # RFC 5321 4.5.3.1.3 less the angle brackets
@@ -39,8 +47,213 @@ def identity(addr_spec: str) -> str:
     local_part, domain = split_addr_spec(addr_spec.strip())
     domain = domain.rstrip(".").lower()
     if not domain.isascii():
-        try:
+        with contextlib.suppress(UnicodeError):
             domain = domain.encode("idna").decode("ascii")
-        except UnicodeError:
-            pass
     return f"{local_part.casefold()}@{domain}" if domain else local_part.casefold()
+
+
+MAX_MAILBOXES = 100  # of one header field
+
+_TOKEN = re.compile(
+    r"""
+      "(?P<quoted>(?:[^"\\]|\\.)*+)(?:"|$)
+    | <(?P<angle>(?:"[^"]*+"|[^<>"])*+)>?
+    | (?P<literal>\[[^\[\]]*+\])
+    | (?P<mark>[,;:()>\]])
+    | (?P<text>[^",;:<>()\[\]]+)
+    | (?P<other>.)
+    """,
+    re.X | re.S,
+)
+_ESCAPE = re.compile(r"\\(.)", re.S)
+_ROUTE = re.compile(r"^\s*@[^:@<>]*(?:,\s*@[^:@<>]*)*:")  # RFC 5322 4.4, obsolete source route
+_AROUND = re.compile(r"\s*([@.])\s*")
+_BARE = re.compile(r"[^\s<>@,;:\"]+@[^\s<>@,;:\"]+")
+_EDGES = " \t'`<>"
+
+
+@dataclass(frozen=True, slots=True)
+class MailboxList:
+    """What an address field holds.
+
+    Attributes:
+        mailboxes: at most 100, those with an ``@`` in their addr-spec first come, first kept.
+        ambiguous: two careful readers could name different addresses for this field.
+        truncated: the field holds more mailboxes than were read.
+        names_only: display words that stood where a mailbox was expected (``undisclosed-recipients``,
+        ``root``).
+    """
+
+    mailboxes: tuple[Mailbox, ...] = ()
+    ambiguous: bool = False
+    truncated: bool = False
+    names_only: tuple[str, ...] = ()
+
+
+class _Collector:
+    """The mailbox being read: its words, its addresses in angle brackets and its comments."""
+
+    __slots__ = ("ambiguous", "angles", "comments", "found", "names", "words")
+
+    def __init__(self) -> None:
+        self.found: list[Mailbox] = []
+        self.names: list[str] = []
+        self.ambiguous = False
+        self.reset()
+
+    def reset(self) -> None:
+        self.words: list[tuple[str, str]] = []  # (quoted | text | literal, value)
+        self.angles: list[str] = []
+        self.comments: list[str] = []
+
+    def flush(self) -> None:
+        """Take what was read since the last separator as one mailbox."""
+        if not (self.words or self.angles or self.comments):
+            return
+        addresses = [a for a in (self._clean(angle) for angle in self.angles) if a]
+        bare = [m for kind, word in self.words if kind == "text" for m in _BARE.findall(word)]
+        if addresses:
+            address = addresses[0]
+            # ``alice@a.org <bob@b.org>``: some readers say alice. Only a repetition of the address is
+            # harmless.
+            others = addresses[1:] + bare
+            if any(identity(other.strip(_EDGES)) != identity(address) for other in others):
+                self.ambiguous = True
+            name = self._phrase()
+            if not name and self.comments:
+                name = self._decode(self.comments[0])
+            self.found.append(Mailbox(name, address))
+        else:
+            self._flush_bare(bare)
+        self.reset()
+
+    def _flush_bare(self, bare: list[str]) -> None:
+        """Take a mailbox that has no angle brackets."""
+        joined = self._joined()
+        phrase = self._phrase()
+        if "@" in joined:
+            address = self._clean(joined)
+            name = self._decode(self.comments[0]) if self.comments else ""
+            if " " not in address and "\t" not in address and address.count("@") - address.count('@"') == 1:
+                self.found.append(Mailbox(name, address))
+                return
+            # ``Jo Doe jo@example.org``: the address is what has the ``@``.
+            distinct = {identity(one) for one in bare}
+            if bare:
+                if len(distinct) > 1:
+                    self.ambiguous = True
+                address = self._clean(bare[0])
+                self.found.append(Mailbox(name or phrase.replace(bare[0], "").strip(_EDGES + '"()'), address))
+                return
+            self.ambiguous = True
+        # Some programs wrap name and address in one encoded word. It is an address to show, not one to trust.
+        inside = _BARE.search(phrase)
+        if inside and "@" not in joined.replace(inside[0], ""):
+            self.ambiguous = True
+            self.found.append(
+                Mailbox(phrase.replace(inside[0], "").strip(_EDGES + '"()'), inside[0].strip(_EDGES))
+            )
+        elif phrase:
+            self.names.append(phrase)
+        elif self.angles and any(a.strip() for a in self.angles):
+            self.names.append(self.angles[0].strip())
+
+    def _joined(self) -> str:
+        return "".join(f'"{word}"' if kind == "quoted" else word for kind, word in self.words).strip()
+
+    def _phrase(self) -> str:
+        # White space stands between words as written; "a" "b" are two words.
+        text = ""
+        before = ""
+        for kind, word in self.words:
+            if before == kind == "quoted":
+                text += " "
+            text += _ESCAPE.sub(r"\1", word) if kind == "quoted" else word
+            before = kind
+        return self._decode(" ".join(text.split()))
+
+    @staticmethod
+    def _decode(text: str) -> str:
+        return headers.decode_value(text.strip()).strip()
+
+    def _clean(self, text: str) -> str:
+        """Return the addr-spec within *text*, ``""`` when there is none."""
+        text = _ROUTE.sub("", text) if "@" in text[:2] else text
+        text = text.strip(_EDGES)
+        if text[:7].lower() == "mailto:":
+            text = text[7:]
+        if "(" in text and '"' not in text:
+            text = re.sub(r"\([^()]*\)", "", text)
+        text = _AROUND.sub(r"\1", text).strip().rstrip(".,;")
+        if "@" not in text:
+            return ""
+        local_part, domain = split_addr_spec(text)
+        if not local_part or not domain:
+            return ""
+        if " " in text and not local_part.startswith('"'):
+            self.ambiguous = True
+        if "@" in local_part and not local_part.startswith('"'):
+            self.ambiguous = True
+        return text
+
+
+def parse_mailboxes(value: str) -> MailboxList:
+    """Return the mailboxes of an unfolded address field whose encoded words are still encoded.
+
+    Decoding comes after parting, so that an address within an encoded word is a name and nothing else
+    (RFC 2047 5). Groups (RFC 5322 3.4) are opened. Never raises.
+    """
+    reader = _Collector()
+    depth = 0
+    comment: list[str] = []
+    truncated = False
+    for match in _TOKEN.finditer(value):
+        kind = match.lastgroup
+        piece = match[0]
+        if piece == "(":
+            if depth:
+                comment.append(piece)
+            depth += 1
+        elif piece == ")":
+            depth -= 1 if depth else 0
+            if depth:
+                comment.append(piece)
+            elif comment:
+                reader.comments.append("".join(comment).strip())
+                comment = []
+        elif depth:
+            comment.append(piece)
+        elif kind == "quoted":
+            reader.words.append(("quoted", match["quoted"]))
+        elif kind == "angle":
+            reader.angles.append(match["angle"])
+        elif kind == "literal":
+            reader.words.append(("literal", piece))
+        elif piece in ",;":
+            reader.flush()
+        elif piece == ":":
+            # A group's name, unless it is the colon of ``mailto:`` or stands within an address.
+            words = reader._joined()
+            if words.lower().endswith("mailto"):
+                reader.words = []
+            elif not reader.angles and "@" not in words:
+                reader.reset()
+            else:
+                reader.words.append(("text", piece))
+        elif kind == "text" or piece == "]":
+            reader.words.append(("text", piece))
+        if len(reader.found) >= MAX_MAILBOXES:
+            truncated = bool(value[match.end() :].strip(" ,;"))
+            reader.reset()
+            break
+    if comment:
+        # A comment that never closes swallowed the rest of the field: read on as if it were no comment.
+        rest = "".join(comment)
+        if "@" in rest and not reader.found and not reader.angles:
+            again = parse_mailboxes(rest.replace("(", " ").replace(")", " "))
+            return MailboxList(again.mailboxes, True, again.truncated, again.names_only)
+        reader.comments.append(rest.strip())
+    reader.flush()
+    return MailboxList(
+        tuple(reader.found[:MAX_MAILBOXES]), reader.ambiguous, truncated, tuple(reader.names[:MAX_MAILBOXES])
+    )

@@ -1,0 +1,493 @@
+"""HTML as text, laid out as a person would type it. One pass, linear time, any input.
+
+Paragraphs are parted by one empty line; lists have their bullets and numbers; a link is followed by its
+address in angle brackets where the text does not say it already; quotations have ``> `` before their lines;
+preformatted text keeps its spaces; tables of short cells are set in columns, and tables that only lay a page
+out are read cell by cell. What a browser would not show (scripts, styles, comments, ``display:none``) is left
+out.
+"""
+
+from __future__ import annotations
+
+import re
+from html import unescape
+
+MAX_HTML_CHARS = 1024 * 1024
+MAX_TEXT_CHARS = 1024 * 1024
+MAX_TABLE_DEPTH = 12
+MAX_PREFIXES = 12  # levels of quotation and list that are shown; deeper ones look like the twelfth
+MAX_OPEN_ELEMENTS = 200
+MAX_TABLE_WIDTH = 100
+MAX_LINK_CHARS = 1000
+MAX_ODD_TAGS = 40  # tags with unbalanced quotes, before quotes are no longer looked at
+
+_TAG_START = re.compile(r"<(?=[a-zA-Z/!?])")
+_OPEN_TAG = re.compile(r"<([a-zA-Z][^\s/>]*+)((?:[^>\"']++|\"[^\"]*+\"|'[^']*+')*+)>")
+_PLAIN_TAG = re.compile(r"<([a-zA-Z][^\s/>]{0,60})([^>]*+)>")
+_CLOSE_TAG = re.compile(r"</([a-zA-Z][^\s/>]{0,60})[^>]*+>")
+_ATTRIBUTE = re.compile(r"([^\s=\"'/>]++)\s*+=\s*+(?:\"([^\"]*+)\"|'([^']*+)'|([^\s>]++))")
+_SPACES = re.compile(r"[ \t\r\n\f\xa0]+")
+_INVISIBLE = re.compile("[\u200b\ufeff\u00ad\u2060\u034f]+")
+_ONLY_INVISIBLE = re.compile(r"[\s\u200b-\u200f\ufeff\u00ad\u2060\u034f]*\Z")
+_NOT_STORABLE = re.compile("[\x00\ud800-\udfff]")
+_HIDDEN = re.compile(r"display\s*:\s*none|mso-hide\s*:\s*all", re.I)
+_PRESERVED = re.compile(r"white-space\s*:\s*(?:pre\b|pre-wrap|break-spaces)", re.I)
+_SCHEME = re.compile(r"(?:https?://|mailto:)(?:www\.)?", re.I)
+
+_BLOCKS = frozenset(
+    "address article aside body center div dl dt dd fieldset figcaption figure footer form header html li "
+    "main nav section summary details optgroup option legend caption table tbody thead tfoot tr td th ul ol "
+    "menu dir blockquote p pre h1 h2 h3 h4 h5 h6 hr listing plaintext".split()
+)
+_SPACED = frozenset("p h1 h2 h3 h4 h5 h6 ul ol dl blockquote pre table figure menu dir listing".split())
+_VOID = frozenset("area base br col embed hr img input link meta param source track wbr".split())
+_SKIPPED = frozenset("script style title template svg math select iframe object applet noframes".split())
+
+
+class _Frame:
+    """Lines of one flow of text: the mail, or one table cell."""
+
+    __slots__ = ("blank", "buffer", "lines", "prefix")
+
+    def __init__(self) -> None:
+        self.lines: list[str] = []
+        self.buffer: list[str] = []
+        self.blank = False
+        self.prefix: list[str] = []
+
+    def indent(self, piece: str) -> None:
+        self.prefix.append(piece if len(self.prefix) < MAX_PREFIXES else "")
+
+    def add(self, text: str) -> None:
+        if text and text[0] == " " and (not self.buffer or self.buffer[-1].endswith((" ", "\n"))):
+            text = text[1:]
+        if text:
+            self.buffer.append(text)
+
+    def flush(self) -> None:
+        """End the line being built."""
+        if not self.buffer:
+            return
+        text = "".join(self.buffer)
+        self.buffer = []
+        if _ONLY_INVISIBLE.match(text):
+            return
+        self.line(text.strip(" "))
+
+    def line(self, text: str) -> None:
+        prefix = "".join(self.prefix)
+        if self.blank:
+            self.blank = False
+            if self.lines and self.lines[-1].strip("> "):
+                # An empty line between two quoted lines is quoted as well.
+                kept = len(prefix) - len(prefix.lstrip("> "))
+                self.lines.append(prefix[:kept].rstrip() if self.lines[-1].startswith(">") else "")
+        self.lines.append(prefix + text)
+        for index, piece in enumerate(self.prefix):
+            if piece and piece[0] not in "> ":
+                self.prefix[index] = " " * len(piece)  # a bullet stands before its first line only
+
+    def gap(self) -> None:
+        self.flush()
+        self.blank = True
+
+    def line_break(self) -> None:
+        if self.buffer and not _ONLY_INVISIBLE.match("".join(self.buffer)):
+            self.flush()
+        else:
+            self.buffer = []
+            if self.lines and self.lines[-1].strip():
+                self.lines.append("".join(p if p[:1] == ">" else "" for p in self.prefix).rstrip())
+                self.blank = False
+
+
+class _Table:
+    __slots__ = ("cell", "outer", "row", "rows")
+
+    def __init__(self, outer: _Frame) -> None:
+        self.outer = outer
+        self.rows: list[list[list[str]]] = []
+        self.row: list[list[str]] | None = None
+        self.cell: _Frame | None = None
+
+
+class _Renderer:
+    def __init__(self) -> None:
+        self.frame = _Frame()
+        self.tables: list[_Table] = []
+        self.open: list[
+            tuple[str, str]
+        ] = []  # (element, what it changed: "", pre, hidden, quote, item, list, indent)
+        self.lists: list[int | None] = []  # next number, None for bullets
+        self.pre = 0
+        self.hidden = 0
+        self.link: str | None = None
+        self.link_text: list[str] = []
+
+    def text(self, raw: str) -> None:
+        if self.hidden:
+            return
+        text = unescape(raw) if "&" in raw else raw
+        text = _INVISIBLE.sub("", text)
+        if self.link is not None:
+            self.link_text.append(text)
+        if not self.pre:
+            text = _SPACES.sub(" ", text)
+            if text == " " and not self.frame.buffer:
+                return
+            self.frame.add(text)
+            return
+        lines = text.replace("\r\n", "\n").replace("\r", "\n").replace("\xa0", " ").split("\n")
+        for index, line in enumerate(lines):
+            if line:
+                self.frame.buffer.append(line)
+            if index < len(lines) - 1:
+                whole = "".join(self.frame.buffer)
+                self.frame.buffer = []
+                if whole.strip() or self.frame.lines:
+                    self.frame.line(whole.rstrip())
+
+    def start(self, name: str, attributes: str) -> None:
+        if name == "br":
+            if not self.hidden:
+                self.frame.line_break()
+            return
+        if name == "img":
+            self._image(attributes)
+            return
+        if name == "hr":
+            if not self.hidden:
+                self.frame.flush()
+                self.frame.line("----------")
+            return
+        if name in _VOID:
+            return
+        change = ""
+        style = attributes if "style" in attributes or "hidden" in attributes else ""
+        if style and _HIDDEN.search(style):
+            change = "hidden"
+            self.hidden += 1
+        elif name in ("pre", "listing", "textarea", "plaintext") or (style and _PRESERVED.search(style)):
+            change = "pre"
+        if not self.hidden:
+            change = self._start_block(name, attributes, change)
+        if change == "pre":
+            self.pre += 1
+        if len(self.open) >= MAX_OPEN_ELEMENTS:
+            self._closed(*self.open.pop(0))
+        if change or name in _BLOCKS:
+            self.open.append((name, change))
+
+    def _start_block(self, name: str, attributes: str, change: str) -> str:
+        frame = self.frame
+        if name in ("table", "tr", "td", "th"):
+            self._start_table(name)
+        elif name == "a":
+            self._end_link()
+            self.link = _attribute(attributes, "href")
+            self.link_text = []
+        elif name == "blockquote":
+            frame.gap()
+            frame.indent("> ")
+            return "quote"
+        elif name in ("ul", "ol", "menu", "dir"):
+            frame.flush()
+            if not self.lists:
+                frame.blank = True
+            start = _attribute(attributes, "start") or ""
+            self.lists.append(
+                (int(start) if start.isdecimal() and len(start) < 7 else 1) if name == "ol" else None
+            )
+            return "list"
+        elif name == "li":
+            frame.flush()
+            self._close_open("li", ("ul", "ol", "menu", "dir"))
+            number = self.lists[-1] if self.lists else None
+            if number is not None:
+                self.lists[-1] = number + 1
+            frame.indent(f"{number}. " if number is not None else "- ")
+            return "item"
+        elif name == "dd":
+            frame.flush()
+            frame.indent("    ")
+            return "indent"
+        elif name == "q":
+            frame.add("\u201c")
+            return "q"
+        elif name in _SPACED:
+            frame.gap()
+        elif name in _BLOCKS:
+            frame.flush()
+        return change
+
+    def end(self, name: str) -> None:
+        if name == "a":
+            self._end_link()
+            return
+        if name in ("br", "p") and not any(element == name for element, _ in self.open[-20:]):
+            if not self.hidden:
+                self.frame.line_break()
+            return
+        if name not in _BLOCKS and not any(element == name for element, _ in self.open[-20:]):
+            return
+        self._close_open(name, ("table",) if name in ("tr", "td", "th", "li", "p", "div") else ())
+        if self.hidden:
+            return
+        if name in ("table", "tr", "td", "th"):
+            self._end_table(name)
+        elif name in _SPACED and not (name in ("ul", "ol") and self.lists):
+            self.frame.gap()
+        elif name in _BLOCKS:
+            self.frame.flush()
+
+    def _close_open(self, name: str, barriers: tuple[str, ...]) -> None:
+        """Close the nearest open *name* and what is open within it; nothing when a barrier lies between."""
+        for index in range(len(self.open) - 1, -1, -1):
+            element = self.open[index][0]
+            if element == name:
+                while len(self.open) > index:
+                    self._closed(*self.open.pop())
+                return
+            if element in barriers:
+                return
+
+    def _closed(self, name: str, change: str) -> None:
+        if change == "pre":
+            self.pre -= 1
+            self.frame.flush()
+        elif change == "hidden":
+            self.hidden -= 1
+        elif change in ("quote", "item", "indent"):
+            self.frame.flush()
+            if self.frame.prefix:
+                self.frame.prefix.pop()
+        elif change == "list" and self.lists:
+            self.frame.flush()
+            self.lists.pop()
+        elif change == "q":
+            self.frame.add("\u201d")
+
+    def _image(self, attributes: str) -> None:
+        if self.hidden:
+            return
+        alt = _SPACES.sub(" ", unescape(_attribute(attributes, "alt") or "")).strip()
+        if alt:
+            self.frame.add(f"[{alt}]")
+            if self.link is not None:
+                self.link_text.append(alt)
+
+    def _end_link(self) -> None:
+        if self.link is None:
+            return
+        target = unescape(self.link).strip()
+        text = _SPACES.sub(" ", "".join(self.link_text)).strip()
+        self.link = None
+        self.link_text = []
+        if not text or len(target) > MAX_LINK_CHARS or self.hidden:
+            return
+        bare = _SCHEME.sub("", target, count=1).rstrip("/")
+        if target[:7].lower() == "mailto:":
+            bare = bare.partition("?")[0]
+            shown = bare
+        elif target[:7].lower() == "http://" or target[:8].lower() == "https://":
+            shown = target
+        else:
+            return
+        said = _SCHEME.sub("", text, count=1).rstrip("/ ")
+        if bare and bare.casefold() not in text.casefold() and said.casefold() != bare.casefold():
+            self.frame.add(f" <{_SPACES.sub('', shown)}>")
+
+    def _start_table(self, name: str) -> None:
+        if name == "table":
+            self.frame.flush()
+            if len(self.tables) < MAX_TABLE_DEPTH:
+                self.tables.append(_Table(self.frame))
+            return
+        if not self.tables:
+            self.frame.flush()
+            return
+        table = self.tables[-1]
+        if name == "tr":
+            self._end_cell(table)
+            table.row = []
+            table.rows.append(table.row)
+            return
+        self._end_cell(table)
+        if table.row is None:
+            table.row = []
+            table.rows.append(table.row)
+        table.cell = self.frame = _Frame()
+
+    def _end_cell(self, table: _Table) -> None:
+        if table.cell is None:
+            return
+        table.cell.flush()
+        assert table.row is not None  # noqa: S101 - a cell is only opened in a row
+        table.row.append(_trimmed(table.cell.lines))
+        table.cell = None
+        self.frame = table.outer
+
+    def _end_table(self, name: str) -> None:
+        if not self.tables:
+            self.frame.flush()
+            return
+        table = self.tables[-1]
+        if name == "table":
+            self._end_cell(table)
+            self.tables.pop()
+            self.frame = table.outer
+            lines = _lay_out(table.rows)
+            if lines:
+                self.frame.flush()
+                columns = any(len([c for c in row if c]) > 1 for row in table.rows)
+                if columns:
+                    self.frame.blank = True
+                for line in lines:
+                    if line:
+                        self.frame.line(line)
+                    else:
+                        self.frame.blank = True
+                if columns:
+                    self.frame.blank = True
+            return
+        self._end_cell(table)
+        if name == "tr":
+            table.row = None
+
+    def finish(self) -> str:
+        self._end_link()
+        while self.tables:
+            self._end_table("table")
+        self.frame.flush()
+        return "\n".join(_trimmed(self.frame.lines))[:MAX_TEXT_CHARS]
+
+
+def _trimmed(lines: list[str]) -> list[str]:
+    first, last = 0, len(lines)
+    while first < last and not lines[first].strip():
+        first += 1
+    while last > first and not lines[last - 1].strip():
+        last -= 1
+    return lines[first:last]
+
+
+def _lay_out(rows: list[list[list[str]]]) -> list[str]:
+    """Return the lines of a table: in columns when its cells are short, else cell after cell."""
+    rows = [row for row in rows if any(row)]
+    columns = max((len(row) for row in rows), default=0)
+    full = sum(1 for row in rows if sum(1 for cell in row if cell) > 1)
+    if columns > 1 and full and all(len(cell) <= 1 for row in rows for cell in row):
+        widths = [0] * columns
+        for row in rows:
+            if sum(1 for cell in row if cell) > 1:
+                for index, cell in enumerate(row):
+                    widths[index] = max(widths[index], len(cell[0]) if cell else 0)
+        aligned = full > 1 and sum(widths) + 2 * columns <= MAX_TABLE_WIDTH
+        out = []
+        for row in rows:
+            cells = [cell[0] if cell else "" for cell in row]
+            if sum(1 for cell in cells if cell) == 1:
+                out.append("".join(cells))
+            elif aligned:
+                out.append("  ".join(c.ljust(widths[i]) for i, c in enumerate(cells) if widths[i]).rstrip())
+            else:
+                out.append("  ".join(c for c in cells if c))
+        return out
+    out = []
+    for row in rows:
+        cells_with_text = [cell for cell in row if cell]
+        for cell in cells_with_text:
+            if len(cell) > 1 and out and out[-1]:
+                out.append("")
+            out.extend(cell)
+            if len(cell) > 1:
+                out.append("")
+    return _trimmed(out)
+
+
+def _attribute(attributes: str, wanted: str) -> str | None:
+    for match in _ATTRIBUTE.finditer(attributes[:16384]):
+        if match[1].lower() == wanted:
+            return match[2] if match[2] is not None else match[3] if match[3] is not None else match[4]
+    return None
+
+
+def render(html: str) -> str:
+    """Return *html* as text with ``\\n`` line ends, without lone surrogates or NUL. Never raises.
+
+    At most 1 M characters are read, and about as many returned.
+    """
+    html = _NOT_STORABLE.sub("\ufffd", html[:MAX_HTML_CHARS])
+    renderer = _Renderer()
+    position, size = 0, len(html)
+    missing: set[str] = set()  # what was searched for in vain once is not searched for again
+    odd_tags = 0
+    while position < size:
+        tag = html.find("<", position)
+        if tag < 0:
+            renderer.text(html[position:])
+            break
+        if tag > position:
+            renderer.text(html[position:tag])
+        position = tag
+        following = html[tag + 1 : tag + 2]
+        if following.isalpha():
+            match = _OPEN_TAG.match(html, tag, tag + 16384) if odd_tags < MAX_ODD_TAGS else None
+            if match is None:
+                odd_tags += 1
+                match = _PLAIN_TAG.match(html, tag, tag + 16384)
+            if match is None:
+                renderer.text("<")
+                position += 1
+                if odd_tags > MAX_ODD_TAGS * 2:
+                    renderer.text(html[position:].replace("<", " "))
+                    break
+                continue
+            position = match.end()
+            name = match[1].lower()
+            if name in _SKIPPED:
+                position = _after_element(html, position, name, missing)
+                continue
+            renderer.start(name, match[2])
+        elif following == "/":
+            match = _CLOSE_TAG.match(html, tag, tag + 4096)
+            if match is None:
+                position = tag + 2
+                continue
+            renderer.end(match[1].lower())
+            position = match.end()
+        elif following in ("!", "?"):
+            position = _after_comment(html, tag, missing)
+        else:
+            # Signs of "less than": up to the next one that could begin a tag they are text.
+            found = _TAG_START.search(html, tag + 1)
+            position = found.start() if found else size
+            renderer.text(html[tag:position])
+    return renderer.finish()
+
+
+def _after_element(html: str, position: int, name: str, missing: set[str]) -> int:
+    if name in missing:
+        return position
+    end = re.compile(rf"</{name}\s*>", re.I).search(html, position)
+    if end is None:
+        missing.add(name)
+        return position
+    return end.end()
+
+
+def _after_comment(html: str, tag: int, missing: set[str]) -> int:
+    if html.startswith("<!--", tag) and "-->" not in missing:
+        if html.startswith("<!-->", tag):
+            return tag + 5
+        end = html.find("-->", tag + 4)
+        if end >= 0:
+            return end + 3
+        missing.add("-->")
+    if ">" in missing:
+        return tag + 2
+    end = html.find(">", tag)
+    if end < 0:
+        missing.add(">")
+        return tag + 2
+    return end + 1

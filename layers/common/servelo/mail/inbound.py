@@ -1,0 +1,570 @@
+"""Inbound: raw bytes to :class:`InboundMail`. Any bytes in, a result out: no exception, no hang, no loss.
+
+The way of a mail here: parts (``mime``) -> which of them are the words and which are files (this module) ->
+text, HTML made safe (``html_text``, ``sanitise``), files with safe names (``attachments``) -> new words of a
+reply (``reply_body``), machine mail (``automatic``), bounces (``bounce``). Each step may fail alone; what it
+could not read is named in ``warnings``, and the raw mail is always kept by whoever called.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import html as html_entities
+import re
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import TypeVar
+
+from servelo.mail import attachments as files
+from servelo.mail import charset, headers, mime, plain_text
+from servelo.mail.address import Mailbox, MailboxList, parse_mailboxes
+from servelo.mail.dates import parse_date
+from servelo.mail.inbound_mail import Attachment, Bounce, InboundMail, MachineMail, ReplyBody
+from servelo.mail.mime import Part
+
+MAX_SUBJECT_CHARS = 998  # RFC 5322 2.1.1
+MAX_MESSAGE_IDS = 100
+MAX_TEXT_CHARS = 1024 * 1024
+MAX_ATTACHMENT_BYTES = 96 * 1024 * 1024  # of all files of a mail, decoded; SES takes mails of 40 MB
+MAX_WARNINGS = 50
+
+_Result = TypeVar("_Result")
+
+_MESSAGE_ID = re.compile(r"<\s*([^<>\s]{1,998})\s*>")
+_BARE_ID = re.compile(r"[^\s<>,;\"]{1,900}@[^\s<>,;\"]{1,98}")
+_NOT_STORABLE = re.compile("[\x00\ud800-\udfff]")
+_META_CHARSET = re.compile(rb"<meta[^>]{0,200}?charset\s*=\s*[\"']?\s*([A-Za-z0-9_.:\-]{1,40})", re.I)
+_WANTS_HTML = re.compile(r"html", re.I)
+_TEXT_TYPES = frozenset(
+    (
+        "text/plain",
+        "text/markdown",
+        "text/x-markdown",
+        "text/enriched",
+        "text/richtext",
+        "text/x-plain",
+        "text/x-amp-html",
+    )
+)
+_EMBEDDED = frozenset(("message/rfc822", "message/global", "message/news"))
+_TNEF_TYPES = frozenset(("application/ms-tnef", "application/vnd.ms-tnef"))
+_SMIME = "The mail is signed or encrypted with S/MIME; what it wraps is attached as a file."
+_SMIME_SIGNED = "The mail is signed with S/MIME; the signature is attached."
+_SECURED = {
+    "application/pkcs7-mime": _SMIME,
+    "application/x-pkcs7-mime": _SMIME,
+    "application/pkcs7-signature": _SMIME_SIGNED,
+    "application/x-pkcs7-signature": _SMIME_SIGNED,
+    "application/pgp-signature": "The mail is signed with PGP; the signature is attached.",
+    "application/pgp-encrypted": "The mail is encrypted with PGP; its text is attached as a file, unread.",
+}
+
+
+@dataclass(slots=True)
+class _Words:
+    """Text of one place in the mail, in one or both forms."""
+
+    text: str = ""
+    html: str = ""
+
+
+_NO_WORDS: list[_Words] = []
+_NO_LISTS: list[MailboxList] = []
+
+
+@dataclass(slots=True)
+class _Reading:
+    """What is gathered while the parts of a mail are gone through."""
+
+    warnings: list[str] = field(default_factory=list)
+    attachments: list[Attachment] = field(default_factory=list)
+    embedded: list[Part] = field(default_factory=list)
+    calendars: list[str] = field(default_factory=list)
+    bytes_left: int = MAX_ATTACHMENT_BYTES
+    seen_words: bool = False
+
+    def warn(self, sentence: str) -> None:
+        if sentence not in self.warnings and len(self.warnings) < MAX_WARNINGS:
+            self.warnings.append(sentence)
+
+    def attempt(
+        self, what: str, otherwise: _Result, read: Callable[..., _Result], *arguments: object
+    ) -> _Result:
+        """Return ``read(*arguments)``, or *otherwise* with a warning: one part may fail without the mail."""
+        try:
+            return read(*arguments)
+        except Exception:
+            self.warn(f"{what} could not be read; the raw mail holds it.")
+            return otherwise
+
+
+def read_mail(raw: bytes) -> InboundMail:
+    """Return what is known of the mail *raw*: any bytes. Never raises; ``warnings`` say what was odd."""
+    reading = _Reading()
+    try:
+        root, warnings = mime.parse_with_warnings(raw)
+    except Exception:
+        return _unreadable(raw)
+    for sentence in warnings:
+        reading.warn(sentence)
+    try:
+        return _read(raw, root, reading)
+    except Exception:
+        return _unreadable(raw)
+
+
+def _unreadable(raw: bytes) -> InboundMail:
+    """The last resort: a ticket that carries the beginning of the raw mail, better than none."""
+    text = raw[:65536].decode("utf-8", "replace").replace("\x00", " ").replace("\r\n", "\n")
+    return InboundMail(
+        message_id=_derived_id(raw),
+        message_id_derived=True,
+        text=text,
+        body=ReplyBody(text),
+        warnings=("The mail could not be read; its beginning is shown as it came.",),
+        size_bytes=len(raw),
+    )
+
+
+def _read(raw: bytes, root: Part, reading: _Reading) -> InboundMail:
+    hint = _charset_hint(root)
+    fields = _Fields(root, hint)
+    words = reading.attempt("The body", _NO_WORDS, _collect, root, reading)
+    own_text, original_html = _join(words, reading)
+    html = reading.attempt("The HTML", "", _safe_html, original_html)
+    text = own_text
+    for embedded in reading.embedded:
+        text = _append(text, reading.attempt("An embedded mail", "", _embedded_text, embedded))
+    if not text.strip():
+        for calendar in reading.calendars:
+            text = _append(text, plain_text.calendar_text(calendar))
+    text = _storable(text, reading)
+    parted = _storable(own_text, reading) if own_text.strip() else text
+    body = reading.attempt("The quotation", ReplyBody(text), _part_body, parted, original_html)
+    attachments = _mark_inline(reading.attachments, original_html)
+    from_fields = fields.mailboxes("from")
+    from_, ambiguous = _author(from_fields, reading)
+    subject = next((s for s in fields.all("subject") if s), "")[:MAX_SUBJECT_CHARS]
+    message_ids = _message_ids(fields.first("message-id"))
+    decoded = tuple(fields.decoded)
+    machine = reading.attempt(
+        "The signals", MachineMail(), _classify, root, decoded, subject, from_.addr_spec if from_ else ""
+    )
+    bounce = reading.attempt("The delivery report", Bounce(), _read_bounce, root)
+    return InboundMail(
+        message_id=message_ids[0] if message_ids else _derived_id(raw),
+        message_id_derived=not message_ids,
+        in_reply_to=_message_ids(" ".join(fields.all("in-reply-to"))),
+        references=_message_ids(" ".join(fields.all("references"))),
+        from_=from_,
+        from_ambiguous=ambiguous,
+        reply_to=fields.people("reply-to", reading),
+        to=fields.people("to", reading),
+        cc=fields.people("cc", reading),
+        subject=subject,
+        date=reading.attempt("The date", None, parse_date, fields.first("date")),
+        text=text,
+        html=html,
+        body=body,
+        attachments=attachments,
+        machine=machine,
+        bounce=bounce,
+        headers=decoded,
+        warnings=tuple(reading.warnings),
+        size_bytes=len(raw),
+    )
+
+
+# --- header fields
+# -----------------------------------------------------------------------------------------------
+
+
+class _Fields:
+    """Header fields of the mail: unfolded (encoded words still encoded) and decoded."""
+
+    def __init__(self, root: Part, hint: str) -> None:
+        self.unfolded = [(name, headers.unfold(value, hint)) for name, value in root.fields]
+        self.decoded = [(name, headers.decode_value(value)) for name, value in self.unfolded]
+
+    def first(self, name: str) -> str:
+        return next((value for key, value in self.decoded if key == name), "")
+
+    def all(self, name: str) -> list[str]:
+        return [value for key, value in self.decoded if key == name]
+
+    def mailboxes(self, name: str) -> list[MailboxList]:
+        return [parse_mailboxes(value) for key, value in self.unfolded if key == name]
+
+    def people(self, name: str, reading: _Reading) -> tuple[Mailbox, ...]:
+        lists = reading.attempt(f"The field {name}", _NO_LISTS, self.mailboxes, name)
+        if any(one.truncated for one in lists):
+            reading.warn("An address field holds more than 100 addresses; the rest was not read.")
+        return tuple(mailbox for one in lists for mailbox in one.mailboxes)[:100]
+
+
+def _charset_hint(root: Part) -> str:
+    """The charset of the first text: what writes raw 8-bit headers writes them in the charset of its text."""
+    for part in root.walk():
+        label = part.params.get("charset", "")
+        if label and part.content_type.startswith("text/"):
+            return label
+    return ""
+
+
+def _author(lists: list[MailboxList], reading: _Reading) -> tuple[Mailbox | None, bool]:
+    mailboxes = [mailbox for one in lists for mailbox in one.mailboxes]
+    if not mailboxes:
+        if lists:
+            reading.warn("The From field holds no address.")
+        else:
+            reading.warn("The mail has no From field.")
+        return None, bool(lists)
+    ambiguous = len(lists) > 1 or len(mailboxes) > 1 or any(one.ambiguous for one in lists)
+    if ambiguous:
+        reading.warn(
+            "It is not certain who wrote the mail: mail programs would read its From field differently."
+        )
+    return mailboxes[0], ambiguous
+
+
+def _message_ids(value: str) -> tuple[str, ...]:
+    found = _MESSAGE_ID.findall(value) or _BARE_ID.findall(value)
+    if not found and value.strip() and " " not in value.strip():
+        found = [value.strip().strip("<>")]
+    unique = [one for one in dict.fromkeys(found) if one]
+    if len(unique) > MAX_MESSAGE_IDS:
+        # The first names the thread, the last ones its newest mails.
+        unique = unique[:1] + unique[1 - MAX_MESSAGE_IDS :]
+    return tuple(unique)
+
+
+def _derived_id(raw: bytes) -> str:
+    return f"{hashlib.sha256(raw).hexdigest()}@sha256.invalid"
+
+
+# --- parts
+# -------------------------------------------------------------------------------------------------------
+
+
+def _collect(part: Part, reading: _Reading) -> list[_Words]:
+    """Return the words of *part* in the order of reading; files go to ``reading.attachments``."""
+    kind = part.content_type
+    if kind in ("multipart/alternative", "multipart/related") and part.children:
+        return (
+            _collect_alternative(part, reading)
+            if kind == "multipart/alternative"
+            else _collect_related(part, reading)
+        )
+    if kind.startswith("multipart/") and part.children:
+        if kind == "multipart/encrypted":
+            reading.warn(_SECURED["application/pgp-encrypted"])
+        words: list[_Words] = []
+        for child in part.children:
+            words.extend(reading.attempt("A part", _NO_WORDS, _collect, child, reading))
+        return words
+    return _collect_leaf(part, reading)
+
+
+def _collect_alternative(part: Part, reading: _Reading) -> list[_Words]:
+    texts: list[str] = []
+    htmls: list[str] = []
+    for child in part.children:
+        words = reading.attempt("A part", _NO_WORDS, _collect, child, reading)
+        text = "\n\n".join(one.text for one in words if one.text)
+        if any(one.html for one in words):
+            htmls.append(
+                "\n<br>\n".join(one.html or _as_html(one.text) for one in words if one.html or one.text)
+            )
+        elif text and text not in texts:
+            texts.append(text)
+    text, html = "\n\n".join(texts), "\n<br>\n".join(htmls)
+    return [_Words(text, html)] if text or html else []
+
+
+def _collect_related(part: Part, reading: _Reading) -> list[_Words]:
+    """The root comes first whatever its place (RFC 2387 3.2); the rest are the files that it shows."""
+    start = part.params.get("start", "").strip("<> ")
+    children = part.children
+    if start:
+        children = sorted(children, key=lambda child: child.get("content-id").strip("<> ") != start)
+    words: list[_Words] = []
+    for child in children:
+        words.extend(reading.attempt("A part", _NO_WORDS, _collect, child, reading))
+    return words
+
+
+def _collect_leaf(part: Part, reading: _Reading) -> list[_Words]:
+    kind = part.content_type
+    name = _file_name(part)
+    attached = part.disposition == "attachment"
+    if kind in _EMBEDDED and part.children:
+        _collect_embedded(part, name, attached, reading)
+        return []
+    if kind in _SECURED:
+        reading.warn(_SECURED[kind])
+    if kind.startswith("multipart/"):
+        # No boundary was found in it: its text is there to be read.
+        return _collect_text(part, reading, html=False)
+    is_text = kind in _TEXT_TYPES or (not part.declared_type and kind == "text/plain")
+    is_html = kind in ("text/html", "application/xhtml+xml")
+    if (is_text or is_html) and not attached and (not name or not reading.seen_words):
+        return _collect_text(part, reading, html=is_html)
+    if kind == "text/calendar":
+        reading.calendars.append(part.text(65536))
+    if kind in _TNEF_TYPES or name.lower() == "winmail.dat":
+        words = _collect_tnef(part, reading)
+        if words is not None:
+            return words
+    _attach(part, name, reading)
+    return []
+
+
+def _collect_text(part: Part, reading: _Reading, *, html: bool) -> list[_Words]:
+    data = part.decoded(MAX_TEXT_CHARS + 1)
+    if len(data) > MAX_TEXT_CHARS:
+        reading.warn("A text is longer than 1 MB; its beginning is shown and the whole is attached.")
+        _attach(part, _file_name(part) or ("message.html" if html else "message.txt"), reading)
+        data = data[:MAX_TEXT_CHARS]
+    label = part.params.get("charset", "")
+    if html and not label:
+        meta = _META_CHARSET.search(data[:2048])
+        label = meta[1].decode("ascii") if meta else ""
+    if not html and b"begin" in data:
+        data, found = plain_text.take_uuencoded(data)
+        for name, content in found:
+            _keep(reading, name, "application/octet-stream", content)
+    text, trusted = charset.decode(data, label)
+    if not trusted and label:
+        reading.warn(f"The text is not in the charset that it names ({headers.one_line(label)[:40]}).")
+    if "\r" in text:
+        text = text.replace("\r\n", "\n").replace("\r", "\n")
+    if html:
+        reading.seen_words = reading.seen_words or bool(text.strip())
+        return [_Words(html=text)]
+    if part.content_type in ("text/enriched", "text/richtext"):
+        text = _plain_of_enriched(text)
+    elif part.params.get("format", "").lower() == "flowed":
+        text = plain_text.unflow(text, delete_space=part.params.get("delsp", "").lower() == "yes")
+    if part.content_type == "text/x-amp-html":
+        return []
+    reading.seen_words = reading.seen_words or bool(text.strip())
+    return [_Words(text=text)]
+
+
+def _plain_of_enriched(text: str) -> str:
+    """Return text/enriched (RFC 1896) without its commands; of several line ends one is dropped."""
+    text = re.sub(r"<param>[^<]{0,1000}</param>", "", text, flags=re.I)
+    text = re.sub(r"(?<!\n)\n(?!\n)", " ", text)
+    text = re.sub(r"\n(\n+)", r"\1", text)
+    return re.sub(r"</?[A-Za-z][A-Za-z0-9\-]{0,60}>", "", text).replace("<<", "<")
+
+
+def _collect_embedded(part: Part, name: str, attached: bool, reading: _Reading) -> None:
+    """Keep a mail within the mail as a file, its own files too, and its text if it is to be shown."""
+    inner = part.children[0]
+    content = part.source[inner.head : inner.end]
+    if not name:
+        name = (headers.one_line(inner.get("subject"))[:100] or "message") + ".eml"
+    _keep(reading, name, part.content_type, content, content_id=_content_id(part))
+    nested = _Reading(bytes_left=reading.bytes_left, embedded=[])
+    reading.attempt("An embedded mail", _NO_WORDS, _collect, inner, nested)
+    # The files of the embedded mail are in its .eml as well; they are listed so that they can be opened
+    # directly.
+    for file in nested.attachments:
+        reading.attachments.append(file)
+    reading.bytes_left = nested.bytes_left
+    if not attached:
+        reading.embedded.append(inner)
+
+
+def _embedded_text(part: Part) -> str:
+    """Return an embedded mail as it is shown below the mail that carries it."""
+    nested = _Reading(bytes_left=0)
+    text, _ = _join(_collect(part, nested), nested)
+    lines = [
+        f"{label}: {value}"
+        for label, value in (
+            ("From", part.get("from")),
+            ("Date", part.get("date")),
+            ("To", part.get("to")[:1000]),
+            ("Subject", part.get("subject")),
+        )
+        if value
+    ]
+    for inner in nested.embedded:
+        text = _append(text, _embedded_text(inner))
+    return "\n".join(("---------- Forwarded message ----------", *lines, "", text.strip("\n")))
+
+
+def _collect_tnef(part: Part, reading: _Reading) -> list[_Words] | None:
+    """Open a winmail.dat; None when it holds nothing that could be read."""
+    from servelo.mail import tnef
+
+    opened = tnef.open_tnef(part.decoded())
+    if opened is None:
+        reading.warn("A winmail.dat could not be opened; it is attached as it came.")
+        return None
+    for name, content_type, content, content_id in opened.files:
+        _keep(reading, name, content_type, content, content_id=content_id)
+    if reading.seen_words or not (opened.text.strip() or opened.html.strip()):
+        return []
+    reading.seen_words = True
+    return [_Words(opened.text, opened.html)]
+
+
+def _file_name(part: Part) -> str:
+    return (
+        part.disposition_params.get("filename")
+        or part.params.get("name")
+        or part.disposition_params.get("name", "")
+    )
+
+
+def _content_id(part: Part) -> str:
+    return part.get("content-id").strip("<> ")[:250]
+
+
+def _attach(part: Part, name: str, reading: _Reading) -> None:
+    content = (
+        part.decoded(reading.bytes_left) if part.end - part.start > reading.bytes_left else part.decoded()
+    )
+    location = "" if name else part.get("content-location").rpartition("/")[2][:200]
+    _keep(
+        reading,
+        name or location,
+        part.content_type,
+        content,
+        content_id=_content_id(part),
+        inline=part.disposition == "inline",
+    )
+
+
+def _keep(
+    reading: _Reading,
+    name: str,
+    content_type: str,
+    content: bytes,
+    *,
+    content_id: str = "",
+    inline: bool = False,
+) -> None:
+    if len(content) > reading.bytes_left:
+        reading.warn("The files of the mail are too large to be kept apart; the raw mail holds them.")
+        return
+    reading.bytes_left -= len(content)
+    sniffed = files.sniff(content)
+    original = headers.one_line(name)
+    reading.attachments.append(
+        Attachment(
+            filename=files.clean_name(original, content_type, len(reading.attachments) + 1),
+            original_filename=original,
+            content_type=content_type,
+            sniffed_type=sniffed,
+            content=content,
+            content_id=content_id,
+            inline=inline,
+            dangerous=files.is_dangerous(original, content_type, sniffed, content),
+        )
+    )
+
+
+def _mark_inline(found: list[Attachment], html: str) -> tuple[Attachment, ...]:
+    """Mark as inline the files that the HTML shows by their content id."""
+    if not html or "cid:" not in html.lower():
+        return tuple(found)
+    from dataclasses import replace
+    from urllib.parse import unquote
+
+    shown = {unquote(one).lower() for one in re.findall(r"cid:([^\"'\s>)]{1,250})", html, re.I)}
+    return tuple(
+        replace(one, inline=True)
+        if one.content_id and one.content_id.lower() in shown and not one.inline
+        else one
+        for one in found
+    )
+
+
+# --- words
+# -------------------------------------------------------------------------------------------------------
+
+
+def _join(words: list[_Words], reading: _Reading) -> tuple[str, str]:
+    """Return (text of the mail, its original HTML); each place gives its text part if that says anything."""
+    text = ""
+    html_pieces: list[str] = []
+    for one in words:
+        said = one.text
+        if one.html and _is_stand_in(said):
+            from servelo.mail.html_text import render
+
+            rendered = reading.attempt("The HTML", "", render, one.html)
+            if not said.strip() or len(rendered.strip()) > len(said.strip()):
+                said = rendered
+        text = _append(text, said)
+    if any(one.html for one in words):
+        html_pieces = [one.html or _as_html(one.text) for one in words if one.html or one.text.strip()]
+    return text, "\n<br>\n".join(html_pieces)
+
+
+def _is_stand_in(text: str) -> bool:
+    """Whether a text part is empty or only says that the mail is to be read as HTML."""
+    stripped = text.strip()
+    return not stripped or (len(stripped) < 400 and _WANTS_HTML.search(stripped) is not None)
+
+
+def _append(text: str, more: str) -> str:
+    if not text.strip():
+        return more
+    return f"{text.rstrip()}\n\n{more.lstrip(chr(10))}" if more.strip() else text
+
+
+def _as_html(text: str) -> str:
+    return f"<pre>{html_entities.escape(text)}</pre>"
+
+
+def _safe_html(original_html: str) -> str:
+    if not original_html:
+        return ""
+    from servelo.mail.sanitise import sanitise
+
+    return _NOT_STORABLE.sub("\ufffd", sanitise(original_html))
+
+
+def _storable(text: str, reading: _Reading) -> str:
+    text = (
+        _NOT_STORABLE.sub("\ufffd", text.replace("\x00", ""))
+        if "\x00" in text or not text.isascii()
+        else text
+    )
+    if len(text) > MAX_TEXT_CHARS:
+        reading.warn("The text is longer than 1 MB; its beginning is shown, the raw mail holds the rest.")
+        text = text[:MAX_TEXT_CHARS]
+    return text
+
+
+# --- what others know of a mail
+# ----------------------------------------------------------------------------------
+
+
+def _part_body(text: str, html: str) -> ReplyBody:
+    try:
+        from servelo.mail.reply_body import part_reply
+    except ImportError:
+        return ReplyBody(text)
+    return part_reply(text, html)
+
+
+def _classify(root: Part, decoded: tuple[tuple[str, str], ...], subject: str, from_addr: str) -> MachineMail:
+    try:
+        from servelo.mail.automatic import classify
+    except ImportError:
+        return MachineMail()
+    return classify(decoded, subject, from_addr=from_addr, content_type=root.content_type)
+
+
+def _read_bounce(root: Part) -> Bounce:
+    try:
+        from servelo.mail.bounce import read_bounce
+    except ImportError:
+        return Bounce()
+    return read_bounce(root)

@@ -1,0 +1,168 @@
+"""Sanitising: HTML from strangers as HTML that may be shown in a sandboxed frame.
+
+The policy, enforced by nh3 (ammonia, html5ever): a list of tags without forms, frames, SVG, MathML or styles; no
+``id``, ``class``, ``name`` or ``target``; a short list of URL schemes; style properties from a list, without
+anything that fetches or leaves its place. Remote images are not loaded before the reader asks: their address
+waits in ``data-src``, which a browser does nothing with. The portal adds a second wall, an iframe with
+``sandbox`` and its own CSP; each wall holds without the other.
+"""
+
+from __future__ import annotations
+
+import html as html_entities
+import re
+import secrets
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    import nh3
+
+MAX_HTML_CHARS = 1024 * 1024
+MAX_NESTING = 400  # html5ever's cost grows with the square of it: 50,000 open <div> take 9 s
+MAX_REFERENCES = 40_000  # and with the square of the character references in one text: 1 M take 20 s
+
+_TAGS = frozenset(
+    "a abbr acronym address article aside b bdi bdo big blockquote br caption center cite code col colgroup "
+    "dd del details dfn div dl dt em figcaption figure font footer h1 h2 h3 h4 h5 h6 header hr i img ins kbd "
+    "li main mark nav ol p pre q rp rt ruby s samp section small span strike strong sub summary sup table "
+    "tbody td tfoot th thead time tr tt u ul var wbr".split()
+)
+_DROPPED_WITH_CONTENT = frozenset(
+    "script style title svg math template noscript xmp textarea select iframe object embed applet noembed "
+    "noframes plaintext audio video canvas".split()
+)
+_ATTRIBUTES = {
+    "*": frozenset("align bgcolor border color dir height lang style title valign width".split()),
+    "a": frozenset(("href",)),
+    "img": frozenset(("src", "alt", "hspace", "vspace")),
+    "font": frozenset(("face", "size")),
+    "table": frozenset(("cellpadding", "cellspacing", "summary", "rules", "frame")),
+    "td": frozenset(("colspan", "rowspan", "nowrap", "headers", "scope", "abbr")),
+    "th": frozenset(("colspan", "rowspan", "nowrap", "headers", "scope", "abbr")),
+    "col": frozenset(("span",)),
+    "colgroup": frozenset(("span",)),
+    "ol": frozenset(("start", "type", "reversed")),
+    "ul": frozenset(("type",)),
+    "li": frozenset(("value", "type")),
+    "blockquote": frozenset(("type",)),
+    "hr": frozenset(("size", "noshade")),
+    "time": frozenset(("datetime",)),
+}
+_SCHEMES = frozenset(("http", "https", "mailto", "tel", "cid", "data"))
+_STYLES = frozenset(
+    "background-color border border-bottom border-bottom-color border-bottom-style border-bottom-width "
+    "border-collapse border-color border-left border-left-color border-left-style border-left-width "
+    "border-radius border-right border-right-color border-right-style border-right-width border-spacing "
+    "border-style border-top border-top-color border-top-style border-top-width border-width caption-side "
+    "clear color direction display float font font-family font-size font-style font-variant font-weight "
+    "height letter-spacing line-height list-style-position list-style-type margin margin-bottom margin-left "
+    "margin-right margin-top max-height max-width min-height min-width padding padding-bottom padding-left "
+    "padding-right padding-top table-layout text-align text-decoration text-indent text-transform "
+    "unicode-bidi vertical-align white-space width word-break word-spacing word-wrap".split()
+)
+_STYLE_REFUSED = re.compile(
+    r"url\s*\(|image-set|image\s*\(|\bvar\s*\(|\benv\s*\(|attr\s*\(|expression|\\|@|/\*|<|&", re.I
+)
+_INLINE_IMAGE = re.compile(r"(?:cid:|data:image/(?:png|jpe?g|gif|webp)[;,])", re.I)
+_REMOTE_IMAGE = re.compile(r"(?:https?:)?//", re.I)
+_LINK = re.compile(r"(?:https?|mailto|tel|cid):|#", re.I)
+_STRIPPED = re.compile(r"[\x00-\x20\x7f-\xa0\u200b-\u200f\u2028-\u202f\ufeff]+")
+
+# What no mail can hold, so that only addresses that passed the filter are renamed to data-src afterwards.
+_MARK = f"cid:servelo-{secrets.token_hex(16)}-"
+
+_cleaners: dict[bool, nh3.Cleaner] = {}
+
+
+def sanitise(html: str, *, allow_remote: bool = False) -> str:
+    """Return *html* without anything that runs, fetches, or leaves its place.
+
+    With *allow_remote* images of http(s) addresses keep their ``src``; without it their address is in
+    ``data-src``. At most 1 M characters are read; what is nested deeper than 400 elements is returned as its
+    text alone. Never raises.
+    """
+    html = html[:MAX_HTML_CHARS]
+    if html.count("&") > MAX_REFERENCES:
+        html = _REFERENCE.sub(
+            _letter, html
+        )  # programs that write every letter of Cyrillic text as a reference
+    if html.count("&") > MAX_REFERENCES or too_deep(html):
+        from servelo.mail.html_text import render
+
+        return f"<pre>{html_entities.escape(render(html))}</pre>"
+    cleaner = _cleaners.get(allow_remote)
+    if cleaner is None:
+        cleaner = _cleaners[allow_remote] = _build_cleaner(allow_remote)
+    clean = cleaner.clean(html)
+    return clean.replace(f' src="{_MARK}', ' data-src="') if _MARK in clean else clean
+
+
+_REFERENCE = re.compile(r"&(?:#[0-9]{3,7}|#[xX][0-9a-fA-F]{2,6}|[A-Za-z]{3,8});")
+
+
+def _letter(reference: re.Match[str]) -> str:
+    text = html_entities.unescape(reference[0])
+    return text if len(text) == 1 and text >= "\xa0" else reference[0]
+
+
+def has_remote_images(sanitised: str) -> bool:
+    """Return whether *sanitised* holds images that wait to be loaded."""
+    return " data-src=" in sanitised
+
+
+def _build_cleaner(allow_remote: bool) -> nh3.Cleaner:
+    import nh3
+
+    def keep(tag: str, attribute: str, value: str) -> str | None:
+        if attribute == "style":
+            return None if _STYLE_REFUSED.search(value) else value
+        if attribute == "src":
+            bare = _STRIPPED.sub("", value)
+            if _INLINE_IMAGE.match(bare):
+                return bare
+            if _REMOTE_IMAGE.match(bare):
+                return bare if allow_remote else _MARK + bare
+            return None
+        if attribute == "href":
+            bare = _STRIPPED.sub("", value)
+            # A link to a place in this mail moves the frame nowhere else; relative links have no base to go
+            # by.
+            return value if _LINK.match(bare) and not bare.startswith("#") else None
+        return value
+
+    return nh3.Cleaner(
+        tags=set(_TAGS),
+        clean_content_tags=set(_DROPPED_WITH_CONTENT),
+        attributes={tag: set(names) for tag, names in _ATTRIBUTES.items()},
+        attribute_filter=keep,
+        strip_comments=True,
+        link_rel="noopener noreferrer nofollow",
+        url_schemes=set(_SCHEMES),
+        filter_style_properties=set(_STYLES),
+        url_relative="pass_through",
+    )
+
+
+_TAG = re.compile(r"<(/?)([a-zA-Z][a-zA-Z0-9]*)")
+# Void elements, and those whose end a browser supplies: they do not pile up.
+_NOT_NESTING = frozenset(
+    "area base br col embed hr img input link meta param source track wbr p li td tr th dt dd option tbody "
+    "thead tfoot html body head".split()
+)
+
+
+def too_deep(html: str) -> bool:
+    """Return whether *html* nests more than 400 elements, counted by its tags, in linear time."""
+    if html.count("<") <= MAX_NESTING:
+        return False
+    depth = 0
+    for closing, name in _TAG.findall(html):
+        if name.lower() in _NOT_NESTING:
+            continue
+        if not closing:
+            depth += 1
+            if depth > MAX_NESTING:
+                return True
+        elif depth:
+            depth -= 1
+    return False
