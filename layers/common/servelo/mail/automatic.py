@@ -538,3 +538,9 @@ def _local_parts(senders: Iterable[str]) -> Iterable[str]:
         local_part = text.rpartition("@")[0] or text
         if local_part and " " not in local_part:
             yield local_part.strip("\"'")
+
+
+def is_robot(local_part: str) -> bool:
+    """Tell whether an address with this local part is a program's: no mail of ours goes there unasked."""
+    name = local_part.casefold()
+    return name.partition("+")[0] in _DAEMONS or _NO_REPLY.search(name) is not None

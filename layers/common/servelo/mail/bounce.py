@@ -50,7 +50,9 @@ def read_bounce(part: Part) -> Bounce:
     Never raises; reads at most 256 kB of text and 200 groups of a report.
     """
     kinds = {child.content_type for child in _own_parts(part)}
-    if "message/feedback-report" in kinds or "message/disposition-notification" in kinds:
+    if "message/feedback-report" in kinds:
+        return Bounce()
+    if "message/disposition-notification" in kinds and not _is_rejection(part):
         return Bounce()
     groups = _report_groups(part)
     if groups:
@@ -123,7 +125,9 @@ def _report_groups(part: Part) -> list[dict[str, str]]:
             for group in child.children[:MAX_GROUPS]:
                 fields: dict[str, str] = {}
                 for name, value in group.headers:
-                    fields.setdefault(name, value)
+                    # An address is kept as it was sent to, even if it looks like an encoded word.
+                    raw = name in _RECIPIENT_FIELDS and "=?" in (text := group.get_unfolded(name))
+                    fields.setdefault(name, text if raw else value)
                 if any(name in fields for name in _RECIPIENT_FIELDS):
                     groups.append(fields)
     return groups[:MAX_GROUPS]
@@ -161,6 +165,11 @@ def _notice_text(part: Part) -> str:
 # Reports
 
 
+def _is_rejection(part: Part) -> bool:
+    """Whether a disposition notification tells of a rejected mail: Dovecot reports a full mailbox so."""
+    return "(rejected)" in part.get("auto-submitted").lower() or "rejected" in part.get("subject").lower()
+
+
 def _action(group: dict[str, str]) -> str:
     return re.split(r"[\s;(]", group.get("action", "").strip().lower(), maxsplit=1)[0]
 
@@ -175,6 +184,8 @@ def _of_groups(groups: Iterable[dict[str, str]], fallback: str = "") -> list[Bou
         original = _report_address(group.get("original-recipient", ""))
         actual = _report_address(group.get("x-actual-recipient", ""))
         recipient = final or original or actual
+        if original and "." not in recipient.rpartition("@")[2]:
+            recipient = original  # what failed is a queue of the server's own
         if not recipient:
             continue
         words = group.get("diagnostic-code", "")
@@ -230,10 +241,9 @@ def _exactness(status: str) -> int:
 
 def _may_be_notice(part: Part, report: bool) -> bool:
     """Whether anything in the header speaks for a notice, or nothing speaks for a person."""
-    if report or part.get("x-failed-recipients"):
+    if report or part.get("x-failed-recipients") or _is_daemon(part):
         return True
-    subject = part.get("subject").strip()
-    if _ANSWERED.match(subject) and not _is_daemon(part):
+    if _ANSWERED.match(part.get("subject").strip()) and (part.get("in-reply-to") or part.get("references")):
         return False
     return "out_of_office_subject" not in _signals(part)
 
@@ -275,9 +285,24 @@ def _of_text(part: Part, report: bool) -> Bounce:
         return Bounce()
     own = {address.lower() for name in ("from", "to") for address in _addresses(part.get(name))}
     recipients = _of_notice(notice, failed, own, subject, report)
-    if not recipients and (evidence >= 2 and (notice.opening or report)):
-        recipients = _of_returned(part, notice, subject)
+    if not recipients and evidence >= 2:
+        within = _bounce_within(part)
+        if within:
+            return within
+        if notice.opening or report:
+            recipients = _of_returned(part, notice, subject)
     return _with_originals(part, recipients, notice.returned)
+
+
+def _bounce_within(part: Part) -> Bounce:
+    """Return the bounce that a gateway wrapped into a notice of its own: the returned mail is one itself."""
+    for child in _own_parts(part):
+        if child.content_type == "message/rfc822" and child is not part and child.children:
+            inner = child.children[0]
+            groups = _report_groups(inner)
+            if groups and (recipients := _of_groups(groups)):
+                return _with_originals(inner, recipients)
+    return Bounce()
 
 
 def _of_notice(
@@ -290,12 +315,11 @@ def _of_notice(
             return recipients
     convincing = notice.opening or report or bool(failed) or bool(rules.SUBJECTS.match(subject))
     findings: list[Finding] = []
-    for candidates in (notice.listed, notice.told, notice.bare if convincing else []):
+    in_subject = bounce_notice.in_sentence(subject) if convincing else []
+    for candidates in (notice.listed, notice.told, in_subject, notice.bare if convincing else []):
         findings = [finding for finding in candidates if not _is_own(finding.address, own)]
         if findings:
             break
-    if not convincing and findings is notice.bare:
-        findings = []
     if failed:
         words = {finding.address.lower(): finding for finding in (*notice.listed, *notice.told)}
         findings = [words.get(address.lower(), Finding(address, text[:2000])) for address in failed]
@@ -355,7 +379,7 @@ def _of_returned(part: Part, notice: Notice, subject: str) -> list[BouncedRecipi
     for returned in _returned_parts(part):
         addresses += _addresses(returned.get("to"))
     if not addresses:
-        for line in notice.returned[:200]:
+        for line in (*notice.returned[:200], *notice.lines[:200]):
             match = _TO_LINE.match(line)
             if match is not None:
                 addresses += _addresses(match[1])
@@ -491,11 +515,12 @@ def _ses_notification(part: Part) -> dict[str, Any]:
     """Return the notification that Amazon SNS mails for SES, {} when the mail is none."""
     if part.is_multipart or "sns.amazonaws.com" not in part.get("from").lower():
         return {}
-    text = part.text(MAX_TEXT_BYTES).strip()
+    # "!" and a line break is what sendmail puts into lines that are longer than its limit.
+    text = part.text(MAX_TEXT_BYTES).strip().replace("!\n ", "")
     if not text.startswith("{"):
         return {}
     try:
-        notification, _ = json.JSONDecoder().raw_decode(text)
+        notification, _ = json.JSONDecoder(strict=False).raw_decode(text)
     except (ValueError, RecursionError):
         return {}
     return _dict(notification)

@@ -22,15 +22,21 @@ MAX_REASON_LINES = 16
 MAX_REASON_CHARS = 2000
 MAX_HTML_TAGS = 20_000
 
-# A local part of atoms or one quoted string, a domain of letters, digits, dots and hyphens in any script.
-_LOCAL = r"(?:\"[^\"\s@]{1,64}\"|[^\s<>()\[\]:;,\"'@\\|*=](?:[^\s<>()\[\]:;,\"@\\|])*+)"
+# A local part of ASCII atoms, one quoted string, or, only right behind a bracket or "utf-8;", of any letters
+# (RFC 6531): in a sentence of Chinese or Japanese the address often follows the words without a space.
+_ATEXT = r"A-Za-z0-9!#$%&'*+/=?^_`{|}~.\-"
+_LOCAL = (
+    r"(?:\"[^\"\s@]{1,64}\"|[A-Za-z0-9!#$%&+/=?^_`{}~.\-]"
+    rf"[{_ATEXT}]{{0,255}}+|(?:(?<=<)|(?<=;)|(?<=; ))[\w.+-]{{1,128}}+)"
+)
 _DOMAIN = r"(?:[^\W_](?:[\w-]|\.(?=[\w]))*+|\[[\d.]{7,15}\])"
-ADDRESS = re.compile(rf"(?<![^\s<>()\[\]:;,\"'|*=・：「（、。]){_LOCAL}@{_DOMAIN}")
+ADDRESS = re.compile(rf"(?<![A-Za-z0-9!#$%&+/?^_`{{}}~.\-]){_LOCAL}@{_DOMAIN}")
 _LINE_FIRST = re.compile(
     rf"^(?P<indent>[\s*•·|o-]*?)(?:\d{{1,3}}[.)]\s+)?[<\"'(\[]*+(?:(?:mailto|smtp|rfc822)[:;]\s*+)?(?P<address>{_LOCAL}@{_DOMAIN})"
     r"[>\"')\]]*+(?:\s*<mailto:[^>]*+>)?(?P<rest>.*)$",
     re.I,
 )
+_BRACKETED = re.compile(rf"^<(?P<address>{_LOCAL}@{_DOMAIN})>")
 _RCPT = re.compile(
     rf"^[\s]*(?:>>> ?|sent <<< ?|in: +|c: +|-->? ?|smtp> ?|\*\* ?)?rcpt to: *<?(?P<address>{_LOCAL}@{_DOMAIN})",
     re.I,
@@ -40,9 +46,10 @@ _SENDMAIL_LINE = re.compile(
     rf"^\s*(?:<<< )?[45]\d\d[ -](?:#?[45]\.\d{{1,3}}\.\d{{1,3}} )?<?(?P<address>{_LOCAL}@{_DOMAIN})>?(?:\.\.\.|[,:] )"
 )
 _EXPANDED = re.compile(
-    rf"(?:expanded|generated) from:? *<?(?P<address>{_LOCAL}@{_DOMAIN})|original address:? *<?(?P<other>{_LOCAL}@{_DOMAIN})",
+    rf"(?:expanded|generated) from:? *<?(?P<address>{_LOCAL}@{_DOMAIN})|original(?:ly)? address(?:ed to)?:? *<?(?P<other>{_LOCAL}@{_DOMAIN})",
     re.I,
 )
+_X400 = re.compile(rf"[;: ]smtp[=:](?P<address>{_LOCAL}@{_DOMAIN})(?P<other>)", re.I)
 _FIELD = re.compile(r"^\s{0,4}(?P<name>[A-Za-z][A-Za-z-]{3,30}): ?(?P<value>.*)$")
 _RECIPIENT_FIELDS = frozenset(("final-recipient", "original-recipient", "x-actual-recipient"))
 # Fields that only a header block begins with; two fields in a row are a returned header.
@@ -258,6 +265,10 @@ def _listed(lines: Sequence[str]) -> Iterator[Finding]:
                 in_list -= 1
             continue
         rest = match["rest"].strip()
+        address = match["address"]
+        named = _BRACKETED.match(rest)
+        if named is not None:  # what came first is a display name that looks like an address
+            address, rest = named["address"], rest[named.end() :].strip()
         paragraph, more, original = _reason(lines, number, rest)
         has_reason = bool(rules.FAILURE_WORDS.search(paragraph.lower()))
         if not has_reason and in_list <= 0:
@@ -270,7 +281,7 @@ def _listed(lines: Sequence[str]) -> Iterator[Finding]:
         ):
             continue  # a sentence that begins with an address
         in_list = max(in_list, 6)
-        yield Finding(match["address"], paragraph if has_reason else f"{paragraph}\n{more}".strip(), original)
+        yield Finding(address, paragraph if has_reason else f"{paragraph}\n{more}".strip(), original)
         found += 1
         if found >= MAX_RECIPIENTS:
             return
@@ -315,7 +326,12 @@ def _told(lines: Sequence[str]) -> Iterator[Finding]:
     for number, line in enumerate(lines):
         if "@" not in line:
             continue
-        finding = _dialogue(lines, number) or _keyed(lines, number) or _sentence(lines, number)
+        finding = (
+            _dialogue(lines, number)
+            or _keyed(lines, number)
+            or _expanded(lines, number)
+            or _sentence(lines, number)
+        )
         if finding is not None:
             yield finding
             found += 1
@@ -353,6 +369,21 @@ def _keyed(lines: Sequence[str], number: int) -> Finding | None:
     return Finding(match[0], f"{paragraph}\n{more}".strip())
 
 
+def _expanded(lines: Sequence[str], number: int) -> Finding | None:
+    """Return the address that an unnamed one was expanded from, and the one in an X.400 name."""
+    match = _EXPANDED.search(lines[number]) or _X400.search(lines[number])
+    if match is None:
+        return None
+    paragraph, more, _ = _reason(lines, number, lines[number][match.end() :].strip(" );"))
+    return Finding(match["address"] or match["other"], f"{paragraph}\n{more}".strip())
+
+
+def in_sentence(line: str) -> list[Finding]:
+    """Return the address that *line*, the subject of a notice, names as failed."""
+    match = ADDRESS.search(line) if "@" in line else None
+    return [Finding(match[0], line)] if match is not None else []
+
+
 def _sentence(lines: Sequence[str], number: int) -> Finding | None:
     line = lines[number]
     match = ADDRESS.search(line)
@@ -361,7 +392,7 @@ def _sentence(lines: Sequence[str], number: int) -> Finding | None:
     before = line[: match.start()].lower()
     if number and lines[number - 1].strip():
         before = f"{lines[number - 1].strip().lower()[-120:]} {before}"
-    after = line[match.end() : match.end() + 200].lower()
+    after = " ".join((line[match.end() :], *lines[number + 1 : number + 2]))[:300].lower()
     if rules.SENTENCES.search(before) and (
         rules.FAILURE_WORDS.search(before) or rules.FAILURE_WORDS.search(after)
     ):

@@ -43,7 +43,6 @@ REASONS: tuple[Reason, ...] = (
             r"(?:will|shall) (?:be retried|(?:continue to )?(?:keep )?(?:re)?try(?:ing)?)",
             r"temporar(?:y|ily) (?:failure|error|problem|deferred|unavailable|rejected|not available)",
             r"try (?:again )?later",
-            r"try again",
             r"gr[ae]y-?list",
             r"deferred\b",
         ),
@@ -84,7 +83,7 @@ REASONS: tuple[Reason, ...] = (
         "too-big",
         True,
         _any(
-            r"(?:message|mail|e-mail|size|attachment|header)s?[^.]{0,40} (?:too (?:big|large|long)|exceed)",
+            r"(?:message|mail|e-mail|size|attachment)s?[^.]{0,40} (?:too (?:big|large)|exceed)",
             r"(?:too (?:big|large)|exceed(?:s|ed)?)[^.]{0,40}(?:message|mail|size|limit)",
             r"(?:size|length) (?:limit|exceeds)",
             r"maximum (?:message )?size",
@@ -152,6 +151,7 @@ REASONS: tuple[Reason, ...] = (
             r"isn't|does not have|doesn't have|not valid|illegal|not a valid|unavailable|not available|could not be found|wasn.t found|undeliverable)",
             r"(?:unknown|invalid|no such|illegal|bad|non-?existent|incorrect|not a valid|no valid|nonexisting|unresolvable|undeliverable|unroutable|misspelled)"
             r" (?:[a-z-]+ ){0,2}(?:user|recipient|address|mailbox|account|userid|login|subscriber|addressee|person|name|local part)",
+            r"malformed address|address syntax|incorrectly constructed",
             r"(?:user|recipient|mailbox|account|person|address|name)\b[^.]{0,40} (?:does not|doesn't|do not|did not|not|non) exist",
             r"no (?:mail ?box|user|account|such person|one|recipients?|mapping|known user)\b[^.]{0,30}(?:here|name|by that|match|found|with|for)",
             r"no mailbox\b",
@@ -276,7 +276,7 @@ DAEMON_NAMES = _any(
     r"mail(?:er)?[- ]?daemon",
     r"mail delivery (?:sub)?system",
     r"mail delivery service",
-    r"mail (?:administrator|system|router|gateway)",
+    r"mail (?:administrator|system|router|gateway|server)",
     r"system (?:administrator|attendant)",
     r"postmaster",
     r"microsoft exchange",
@@ -286,7 +286,7 @@ DAEMON_NAMES = _any(
 
 # Subjects of notices. Only at the beginning: people answer and forward them.
 SUBJECTS = re.compile(
-    r"(?:\*+|\[[^\]]{0,30}\]|warning|attention|re)?[:\s]*(?:"
+    r"(?:\*+|\[[^\]]{0,30}\]|warning|attention|notice|re)?[:\s]*(?:"
     r"undeliver(?:able|ed)|(?:mail |message |e-?mail )*(?:delivery|deliver) (?:status|fail|error|problem|report|notification|delay|has failed|incomplete|unsuccessful)|"
     r"(?:mail|message|e-?mail) (?:system )?(?:error|fail|undeliver|delivery|could not|not delivered|status|notification|rejected|returned|delayed|you sent|quota)|"
     r"returned (?:to sender|mail|message)|return(?:ed)? mail|returning (?:mail|message)|failure (?:notice|delivery|notification)|failed (?:mail|delivery|message)|"
@@ -314,7 +314,7 @@ SUBJECTS = re.compile(
 # What a notice says of itself in its first lines; each is enough by itself, whoever the sender.
 OPENINGS = _any(
     r"this is the qmail-send program",
-    r"i'm afraid i wasn't able to deliver your message",
+    r"i'm afraid i wasn't able to deliver (?:your|the) ",
     r"this message was created automatically by (?:the )?(?:mail|our) (?:delivery )?(?:software|system|server)",
     r"this is the (?:postfix|mail system|dragonfly|mail delivery|mail system|mailer|courier|mail relay|mta|smtp)\b.{0,60} (?:at|program|system|agent)",
     r"this is the mailer-daemon",
@@ -337,8 +337,11 @@ OPENINGS = _any(
     r"did not reach the following recipient",
     r"could ?n[o']t be delivered (?:because|to)",
     r"we had trouble delivering your message",
+    r"a message that you sent contained",
     r"an error (?:has )?occurred while (?:attempting|trying) to deliver",
     r"there was an error delivering",
+    r"was automatically rejected",
+    r"votre message n'a pas pu",
     r"the following (?:message|recipients?|address(?:es)?|mail)[^.]{0,40}(?:undeliver|fail|could not|were affected|cannot|not be|reject|had)",
     r"message from .{1,60}\.?$",
     r"diagnostic information for administrators",
@@ -373,12 +376,12 @@ RETURNED = re.compile(
     r"(?:below this line is|this is|below is|here is|included is|following is|what follows is|attached is|the following is) (?:a |the )?"
     r"(?:copy|header|original|returned)|"
     r"(?:the )?(?:header|text|body|start|beginning|copy|first \d+ (?:lines|bytes))s? (?:part )?of (?:the |your )?(?:original |returned |undelivered )?(?:message|mail|e-?mail)|"
-    r"(?:your |the )?(?:original|returned|unsent|undelivered|undeliverable|bounced|failed|rejected|non-delivered) (?:message|mail|e-?mail|information)s?"
+    r"(?:your |the )?(?:original|returned|unsent|undelivered|bounced) (?:message|mail|e-?mail)s?"
     r"(?: info| text| headers?| header fields| follows| body| is| data| below| attached)*\s*[:.]*\s*[-=|*_~#]*\s*$|"
     r"(?:your |the )?(?:original |returned |unsent )(?:message|mail|e-?mail) ?(?:headers? |text |body )?(?:follows|is attached|is below|begins)|"
     r"(?:original )?message (?:headers?|text|contents|body|header)\s*(?:follows?)?\s*[:.]*\s*[-=|*_~#]*\s*$|"
     r"message (?:headers?|text|contents) follows?|"
-    r"original mail info|begin (?:original|returned)|message non-deliverable|"
+    r"original mail info|(?:begin|start|beginning)(?: of)?(?: the)? (?:original|returned|undelivered)|message non-deliverable|"
     r"en-?t[êe]tes? (?:de message )?d['’]origine|en-t[êe]tes de message|(?:ursprüngliche|original)[- ]?nachrichten?kopf(?:zeilen)?|ursprüngliche nachrichtenkopfzeilen|"
     r"encabezados de(?:l)? mensaje original|cabeceras originales|intestazioni(?: del)? messaggio originale|cabeçalhos? (?:da )?mensag(?:em|ens) origina(?:l|is)|"
     r"oorspronkelijke (?:berichtkoppen|bericht)|copia del|kopie der|copie du"
@@ -396,10 +399,10 @@ LIST_STARTS = re.compile(
 
 # "Recipient: <a@b>" and its kin; the address stands alone behind the key.
 KEYS = re.compile(
-    r"^[\s*>|-]*(?:recipient|(?:failed|invalid|original|final|undeliverable|rejected|intended|bad|destination|envelope|delivery failed)[- ](?:recipient|address|mailbox)(?:\(?e?s\)?)?"
+    r"^[\s*>|-]*(?:recipient|error-for|(?:failed|invalid|original|final|undeliverable|rejected|intended|bad|destination|envelope|delivery failed)[- ](?:recipient|address|mailbox)(?:\(?e?s\)?)?"
     r"|recipient[- ](?:address|name|e-?mail)|addressed to|e-?mail address|failed address|mail address|envelope to|rcpt to|destination|final-recipient|original-recipient|x-actual-recipient"
     r"|user|address|to whom|受信者|宛先|empfänger|destinataire|destinatario|收件人)"
-    r"\s*(?:is|was)?\s*[:=：]\s*(?:rfc822;|smtp:|mailto:|\s)*[<\"'(\[]*(?=[^\s@<>]+@)"
+    r"\s*(?:is|was)?\s*[:=：]\s*[<\"'(\[]*(?:rfc822;|smtp:|mailto:|\s)*[<\"'(\[]*(?=[^\s@<>]+@)"
 )
 
 # A line (or two, joined) that tells of a failure and names the address within the sentence.
@@ -409,10 +412,12 @@ SENTENCES = _any(
     r"(?:unknown|invalid|no such|bad|illegal|rejected|undeliverable|refused|nonexistent)\b.{0,30}(?:user|recipient|userid|address|mailbox|to|local part)\W{0,4}\s*$",
     r"(?:exceeds allowed size|over quota|mailbox full|mailbox is full|user unknown|account disabled|delivery failed(?: \d+ attempts)?|delivery userid)\W{0,4}\s*$",
     r"did not reach (?:the )?(?:following )?recipients?\W{0,4}\s*$",
-    r"(?:message|mail|e-?mail) (?:(?:that )?you sent )?(?:to|for|addressed to)(?: the)?(?: address| recipient)?\W{0,4}\s*$",
+    r"(?:message|mail|e-?mail),? (?:(?:that )?you sent )?(?:to|for|addressed to)(?: the)?(?: address| recipient)?\W{0,4}\s*$",
     r"delivery (?:to|for|of your message to)(?: the)?(?: following)?(?: address| recipient| recipients)?\W{0,4}\s*$",
     r"(?:couldn't|could not|cannot|can't) (?:find|locate|deliver to)(?: the)?(?: user| recipient| address| mailbox)?\W{0,4}\s*$",
     r"\b(?:user|account|mailbox|recipient|address)\b\W{0,4}\s*$",
+    r"(?:收件人|收信人|地址|用户|用戶|邮箱|郵箱|宛先|アドレス|受信者|수신자|주소|получател\w{0,4}|адрес\w{0,3}|ящик\w{0,3})[^\x00-\x7f]{0,12}\W{0,4}\s*$",
+    r"(?:empfänger|adresse|destinataire|destinatario|dirección|indirizzo|ontvanger|adres|odbiorca)\w{0,3}\W{0,4}\s*$",
 )
 
 # What makes words beside an address a reason for its failure.
@@ -421,7 +426,7 @@ FAILURE_WORDS = _any(
     r"(?<![\d.])#?[45]\.\d{1,3}\.\d{1,3}(?![\d.]*\d)",
     r"fail|fatal|undeliver|unknown|reject|refus|not (?:be )?(?:deliver|exist|found|listed|known|accept|recogn)|n[o']t exist|unable|cannot|can't|couldn't|could not",
     r"invalid|error|full|quota|exceed|denied|disabled|no such|expired|timed out|time-?out|unrouteable|unavailable|deferred|suspended|does(?: not|n't)|bounce",
-    r"no (?:mailbox|mail ?box|user|account|route|mx)|wasn.t found|could not be found|aborted|delay|isn't|not active|blocked|spam|too (?:big|large)",
+    r"did not|malformed|incorrect|illegal|moved|no (?:mailbox|mail ?box|user|account|route|mx|such)|wasn.t found|could not be found|aborted|delay|isn't|not active|blocked|spam|too (?:big|large)",
     r"не |ошибк|不|無法|无法|できま|ありません|존재|없|nicht|inconnu|introuvable|no existe|non |não|niet|nie ",
 )
 
@@ -440,7 +445,7 @@ DELAYED = _any(
     r"could not be delivered (?:for more than|in the last|after) .{0,30} (?:hour|minute)s?.{0,20}will",
     r"delayed \d+ hours",
 )
-DELAYED_SUBJECTS = re.compile(r"delay|warning|still being retried|will be retried|verzögert|retardé|отложен")
+DELAYED_SUBJECTS = re.compile(r"delay|: warning$|warning: (?:could not send|message)|still being retried|will be retried|verzögert|retardé|отложен")
 
 # Vacation responders that come with the null sender: their subjects are told in ``automatic``.
 REPORT_TYPES = frozenset(("message/delivery-status", "message/global-delivery-status"))
