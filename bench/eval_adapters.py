@@ -20,7 +20,7 @@ def mime(raw: bytes) -> dict[str, Any]:
     return {
         "subject": mail.subject,
         "from_addr": mail.from_.addr_spec if mail.from_ else "",
-        "from_name": mail.from_.display_name if mail.from_ else "",
+        "from_name": mail.author_name,
         "text": mail.text,
         "html": mail.html,
         "attachments": [

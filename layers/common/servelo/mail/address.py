@@ -58,9 +58,10 @@ _TOKEN = re.compile(
     r"""
       "(?P<quoted>(?:[^"\\]|\\.)*+)(?:"|$)
     | <(?P<angle>(?:"[^"]*+"|[^<>"])*+)>?
+    | \\(?P<escaped>.)
     | (?P<literal>\[[^\[\]]*+\])
     | (?P<mark>[,;:()>\]])
-    | (?P<text>[^",;:<>()\[\]]+)
+    | (?P<text>[^",;:<>()\[\]\\]+)
     | (?P<other>.)
     """,
     re.X | re.S,
@@ -240,6 +241,8 @@ def parse_mailboxes(value: str) -> MailboxList:
                 reader.reset()
             else:
                 reader.words.append(("text", piece))
+        elif kind == "escaped":
+            reader.words.append(("text", match["escaped"]))
         elif kind == "text" or piece == "]":
             reader.words.append(("text", piece))
         if len(reader.found) >= MAX_MAILBOXES:

@@ -17,10 +17,10 @@ from functools import lru_cache
 # What senders call it -> what Python decodes it with. Names not listed go to Python's own aliases.
 _ALIASES = {
     "": "",
-    "ascii": "cp1252",
-    "us-ascii": "cp1252",
-    "usascii": "cp1252",
-    "ansi-x3-4-1968": "cp1252",
+    "ascii": "",
+    "us-ascii": "",
+    "usascii": "",
+    "ansi-x3-4-1968": "",
     "iso-8859-1": "cp1252",
     "iso8859-1": "cp1252",
     "iso88591": "cp1252",
@@ -163,54 +163,44 @@ def codec_of(label: str) -> str | None:
 def decode(data: bytes, label: str = "", hint: str = "") -> tuple[str, bool]:
     """Return *data* as text, and whether its *label* could be believed.
 
-    A label is tried strictly first. Bytes that contradict it are read as UTF-8 if they are valid UTF-8,
-    else by what they look like (:func:`guess`), else by the label with U+FFFD for what is wrong.
-    *hint* is a label to prefer where *label* says nothing (the charset of the mail's text, for its raw
-    headers). The result holds no lone surrogates.
+    A label is tried strictly first. Bytes that contradict it are read as UTF-8 if they are valid UTF-8, else
+    by what they look like (:func:`guess`), else by the label with U+FFFD for what is wrong. *hint* is a label
+    to prefer where *label* says nothing (the charset of the mail's text, for its raw headers). The result
+    holds no lone surrogates.
     """
     codec = codec_of(label) if label else ""
-    if (
-        data.isascii()
-        and b"\x1b" not in data
-        and codec not in _NOT_ASCII
-        and not (codec or "").startswith(("utf_16", "utf-16", "utf-32", "utf_32"))
-    ):
+    if data.isascii() and b"\x1b" not in data and codec not in _NOT_ASCII:
         return data.decode("ascii"), codec is not None
-    known = codec is not None
+    if codec == "utf-8":
+        data = data.removeprefix(codecs.BOM_UTF8)
     if codec:
-        if codec == "utf-8" and data[:3] == codecs.BOM_UTF8:
-            data = data[3:]
-        # Valid UTF-8 of more than one byte is so improbable in a one-byte charset that a label of one loses.
-        if codec in ("cp1252", "cp1254", "cp1250", "iso8859_2", "iso8859-2", "iso8859_15", "iso8859-15"):
+        if codec in _ONE_BYTE:
+            # Valid UTF-8 of several bytes is so improbable in a one-byte charset that a label of one loses.
             text = _as_utf8(data)
-            if text is not None:
-                return text, codec == "cp1252" and label.strip().lower().endswith("ascii")
-            return _one_byte(data, codec), True
+            return (text, False) if text is not None else (_one_byte(data, codec), True)
         text = _strict(data, codec)
         if text is not None:
             return text, True
+    if not codec and b"\x1b" in data and guess(data) == "iso2022_jp_ext":
+        return _clean(_strict(data, "iso2022_jp_ext") or data.decode("iso2022_jp_ext", "replace")), False
     text = _as_utf8(data)
     if text is not None:
-        return text, known and not codec
+        return text, False
     if codec:
         # A few wrong bytes in a text of the declared charset (cut characters) are likelier than another one.
         loose = data.decode(codec, "replace")
-        if loose.count("\ufffd") * 20 <= max(20, len(loose)) and codec not in ("utf-8",):
+        if _mostly_utf8(data) if codec == "utf-8" else loose.count("\ufffd") * 20 <= max(20, len(loose)):
             return _clean(loose), False
-        if codec == "utf-8" and _mostly_utf8(data):
-            return _clean(loose), False
-    if hint:
-        hinted = codec_of(hint)
-        if hinted:
-            text = _strict(data, hinted)
-            if text is not None and hinted != "utf-8":
-                return text, False
+    hinted = codec_of(hint) if hint else None
+    if hinted and hinted != "utf-8":
+        text = _strict(data, hinted)
+        if text is not None:
+            return text, False
     found = guess(data)
-    return _clean(
-        _one_byte(data, found) if found == "cp1252" else data.decode(found, "replace")
-    ), known and not codec and found == "cp1252"
+    return _clean(_one_byte(data, found)), False
 
 
+_ONE_BYTE = frozenset(("cp1252", "cp1254", "cp1250", "iso8859-2", "iso8859-15"))
 _NOT_ASCII = frozenset(
     ("hz", "utf-16", "utf-16-le", "utf-16-be", "utf-32", "iso2022_kr", "cp037", "cp500", "cp1140")
 )
@@ -234,8 +224,49 @@ def _strict(data: bytes, codec: str) -> str | None:
         if codec == "big5hkscs":
             return _strict(data, "cp950")
         if codec == "iso2022_jp_ext":
-            return _strict(data, "iso2022_jp_3")
+            return _japanese(data)
         return None
+
+
+_JAPANESE_SET = re.compile(rb"\x1b(\$@|\$B|\$\(D|\(B|\(J|\(I|&@\x1b\$B)")
+
+
+def _japanese(data: bytes) -> str | None:
+    """Return ISO-2022-JP with the signs that NEC and Microsoft added (CP50220), None when it is none."""
+    out: list[str] = []
+    current = b"(B"
+    for index, piece in enumerate(_JAPANESE_SET.split(data)):
+        if index % 2:
+            current = piece
+            continue
+        try:
+            if current in (b"(B", b"(J"):
+                out.append(piece.decode("ascii"))
+            elif current == b"(I":
+                out.append(bytes(byte | 0x80 for byte in piece).decode("cp932"))
+            elif current == b"$(D":
+                out.append(
+                    b"".join(b"\x8f" + bytes((a | 0x80, b | 0x80)) for a, b in _pairs(piece)).decode("euc_jp")
+                )
+            else:
+                out.append(b"".join(_shifted(a, b) for a, b in _pairs(piece)).decode("cp932"))
+        except (UnicodeDecodeError, ValueError):
+            return None
+    return "".join(out)
+
+
+def _pairs(data: bytes) -> zip[tuple[int, int]]:
+    data = data.translate(None, b"\r\n")
+    return zip(data[::2], data[1::2], strict=True)
+
+
+def _shifted(row: int, cell: int) -> bytes:
+    """Return a JIS X 0208 position as Shift_JIS."""
+    if not (0x21 <= row <= 0x7E and 0x21 <= cell <= 0x7E):
+        raise ValueError("outside the 94 by 94 set")
+    first = ((row - 0x21) >> 1) + (0x81 if row < 0x5F else 0xC1)
+    second = cell + (0x1F if cell < 0x60 else 0x20) if row & 1 else cell + 0x7E
+    return bytes((first, second))
 
 
 def _one_byte(data: bytes, codec: str) -> str:
@@ -268,14 +299,83 @@ _HIGH = bytes(range(128, 256))
 _UTF8_CHAR = re.compile(rb"[\xc3-\xdf][\x80-\xbf]|[\xe1-\xef][\x80-\xbf]{2}|[\xf0-\xf4][\x80-\xbf]{3}")
 
 
+# The commonest letters of Russian, Ukrainian and Bulgarian, as each charset writes them.
+_CYRILLIC = "оеаинтсрвлкмдпуяіь"
+_CYRILLIC_BYTES = {
+    codec: frozenset(_CYRILLIC.encode(codec, "ignore"))
+    for codec in ("koi8_r", "cp1251", "cp866", "iso8859_5")
+}
+_SCRIPTS = {  # codec: the bytes that its letters use most
+    "cp1253": frozenset("αοιετσνηυρπκμλ".encode("cp1253")),
+    "cp1255": frozenset("יוהלארתבשמנ".encode("cp1255")),
+    "cp1256": frozenset("االيمونرتبة".encode("cp1256")),
+    "cp874": frozenset("านรอกเงมยลว่ด้สตะีทบัคแิ".encode("cp874")),
+}
+
+
 def guess(data: bytes) -> str:
     """Return the codec that unlabelled 8-bit *data* is most likely written in; ``cp1252`` when nothing tells.
 
-    Looks at no more than 16 kB.
+    Looks at no more than 16 kB. Multi-byte charsets are told by their structure and by how common their
+    characters are; the others by the share of high bytes and the commonest letters of the script.
     """
     sample = data[:16384]
+    if sample.startswith((b"\xff\xfe", b"\xfe\xff")):
+        return "utf-16"
+    if b"\x00" in sample:
+        return "cp1252"  # no text at all; every byte becomes some character
     if b"\x1b$" in sample or b"\x1b(J" in sample:
         return "iso2022_jp_ext"
     if _as_utf8(sample) is not None:
         return "utf-8"
-    return "cp1252"
+    high = [byte for byte in sample if byte > 127]
+    letters = sum(1 for byte in sample if byte > 127 or chr(byte).isalpha())
+    script, share = "cp1252", 0.45
+    for codec, common in (*_CYRILLIC_BYTES.items(), *_SCRIPTS.items()):
+        found = sum(1 for byte in high if byte in common) / len(high)
+        if found > share and len(high) * 3 >= letters:
+            script, share = codec, found
+    if share > 0.55:
+        return script
+    best, best_score = script, 0.6
+    for codec in ("cp949", "gb18030", "big5hkscs", "euc_jp", "cp932"):
+        score = _multi_byte_score(sample, codec)
+        if score > best_score:
+            best, best_score = codec, score
+    return best
+
+
+def _multi_byte_score(sample: bytes, codec: str) -> float:
+    """Return how common the characters are that *codec* makes of *sample*, 0 to 1; 0 if it makes none."""
+    text = ""
+    for cut in range(4):  # the sample may end within a character
+        try:
+            text = sample[: len(sample) - cut].decode(codec)
+            break
+        except UnicodeDecodeError:
+            continue
+    wide = [character for character in text if character > "\x7f"]
+    if len(wide) < 2:
+        return 0.0
+    common = 0.0
+    for character in wide:
+        if codec in ("euc_jp", "cp932"):
+            # Kana make up half of Japanese text; kanji alone prove nothing against Chinese.
+            common += 2 * ("\u3040" <= character <= "\u30fe") + ("\u4e00" <= character <= "\u9fff") * 0.5
+        elif codec == "cp949":
+            common += "\uac00" <= character <= "\ud7a3"
+        else:
+            common += _common_hanzi(character, codec)
+    return min(common / len(wide), 1.0)
+
+
+def _level_one(character: str, codec: str, first: int, last: int) -> bool:
+    """Whether *character* is in the part of a charset where its common characters are."""
+    encoded = character.encode(codec, "ignore")
+    return len(encoded) == 2 and first <= encoded[0] <= last and (codec != "gb18030" or encoded[1] >= 0xA1)
+
+
+def _common_hanzi(character: str, codec: str) -> bool:
+    if codec == "gb18030":
+        return character in "，。、！？：；（）“”" or _level_one(character, codec, 0xB0, 0xD7)
+    return character in "，。、！？：；（）「」" or _level_one(character, codec, 0xA4, 0xC6)

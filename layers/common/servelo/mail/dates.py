@@ -9,8 +9,8 @@ _MONTHS = {
     name: number for number, name in enumerate("jan feb mar apr may jun jul aug sep oct nov dec".split(), 1)
 }
 _ZONE_HOURS = (
-    "EDT -4 EST -5 CDT -5 CST -6 MDT -6 MST -7 PDT -7 PST -8 BST 1 CET 1 MET 1 CEST 2 EET 2 EEST 3 MSK 3 IST 5.5 "
-    "JST 9 KST 9 AEST 10 AEDT 11"
+    "EDT -4 EST -5 CDT -5 CST -6 MDT -6 MST -7 PDT -7 PST -8 BST 1 CET 1 MET 1 CEST 2 EET 2 EEST 3 MSK 3 "
+    "IST 5.5 JST 9 KST 9 AEST 10 AEDT 11"
 ).split()
 _ZONES = {name: float(hours) for name, hours in zip(_ZONE_HOURS[::2], _ZONE_HOURS[1::2], strict=True)}
 _DAY_FIRST = re.compile(

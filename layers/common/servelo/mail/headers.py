@@ -185,7 +185,8 @@ def decode_base64(data: bytes | memoryview) -> bytes:
 
 _TYPE = re.compile(r"\s*([^\s;,/\"()]+)\s*/\s*([^\s;,\"()/]+)")
 _PARAMETER = re.compile(r"[;\s]\s*+([^\s=;\"]++)\s*+=\s*+(?:\"((?:[^\"\\]|\\.)*+)(?:\"|$)|([^;]*+))", re.S)
-_ESCAPE = re.compile(r"\\([\"\\])")
+_ESCAPE = re.compile(r"\\(.)", re.S)
+_WINDOWS_PATH = re.compile(r"(?:[A-Za-z]:|\\)\\[^\\\"]")
 
 
 def parse_parameters(text: str) -> dict[str, str]:
@@ -204,7 +205,7 @@ def parse_parameters(text: str) -> dict[str, str]:
             break
         name = match[1].lower()
         value = match[2]
-        value = _ESCAPE.sub(r"\1", value) if value is not None else match[3].strip()
+        value = _unquoted(value) if value is not None else match[3].strip()
         base, star, rest = name.partition("*")
         if not star:
             plain.setdefault(name, value)
@@ -223,6 +224,13 @@ def parse_parameters(text: str) -> dict[str, str]:
         if "=?" in value:
             plain[name] = decode_words(value)
     return {name: one_line(value) for name, value in plain.items()}
+
+
+def _unquoted(value: str) -> str:
+    """Return the inside of a quoted string with its escapes undone, except where they are those of a path."""
+    if "\\" not in value or _WINDOWS_PATH.match(value):
+        return value
+    return _ESCAPE.sub(r"\1", value)
 
 
 def _join_pieces(found: list[tuple[int, bool, str]]) -> str:

@@ -27,6 +27,9 @@ MAX_MESSAGE_IDS = 100
 MAX_TEXT_CHARS = 1024 * 1024
 MAX_ATTACHMENT_BYTES = 96 * 1024 * 1024  # of all files of a mail, decoded; SES takes mails of 40 MB
 MAX_WARNINGS = 50
+MAX_SHOWN_FILE_BYTES = (
+    65536  # a text file sent "inline" is listed as a file, and shown below the mail if short
+)
 
 _Result = TypeVar("_Result")
 
@@ -47,6 +50,7 @@ _TEXT_TYPES = frozenset(
     )
 )
 _EMBEDDED = frozenset(("message/rfc822", "message/global", "message/news"))
+_REPORTS = frozenset(("message/delivery-status", "message/disposition-notification", "text/rfc822-headers"))
 _TNEF_TYPES = frozenset(("application/ms-tnef", "application/vnd.ms-tnef"))
 _SMIME = "The mail is signed or encrypted with S/MIME; what it wraps is attached as a file."
 _SMIME_SIGNED = "The mail is signed with S/MIME; the signature is attached."
@@ -80,6 +84,8 @@ class _Reading:
     attachments: list[Attachment] = field(default_factory=list)
     embedded: list[Part] = field(default_factory=list)
     calendars: list[str] = field(default_factory=list)
+    shown_files: list[str] = field(default_factory=list)  # text files that are shown below the mail
+    reports: list[Part] = field(default_factory=list)  # what a program wrote for programs
     bytes_left: int = MAX_ATTACHMENT_BYTES
     seen_words: bool = False
 
@@ -135,7 +141,11 @@ def _read(raw: bytes, root: Part, reading: _Reading) -> InboundMail:
     text = own_text
     for embedded in reading.embedded:
         text = _append(text, reading.attempt("An embedded mail", "", _embedded_text, embedded))
+    for shown in reading.shown_files:
+        text = _append(text, shown)
     if not text.strip():
+        for report in reading.reports:
+            text = _append(text, report.text(65536))
         for calendar in reading.calendars:
             text = _append(text, plain_text.calendar_text(calendar))
     text = _storable(text, reading)
@@ -157,6 +167,7 @@ def _read(raw: bytes, root: Part, reading: _Reading) -> InboundMail:
         in_reply_to=_message_ids(" ".join(fields.all("in-reply-to"))),
         references=_message_ids(" ".join(fields.all("references"))),
         from_=from_,
+        author_name=_author_name(from_fields, from_),
         from_ambiguous=ambiguous,
         reply_to=fields.people("reply-to", reading),
         to=fields.people("to", reading),
@@ -225,6 +236,12 @@ def _author(lists: list[MailboxList], reading: _Reading) -> tuple[Mailbox | None
             "It is not certain who wrote the mail: mail programs would read its From field differently."
         )
     return mailboxes[0], ambiguous
+
+
+def _author_name(lists: list[MailboxList], from_: Mailbox | None) -> str:
+    if from_:
+        return from_.display_name
+    return next((name for one in lists for name in one.names_only), "")
 
 
 def _message_ids(value: str) -> tuple[str, ...]:
@@ -307,8 +324,15 @@ def _collect_leaf(part: Part, reading: _Reading) -> list[_Words]:
         return _collect_text(part, reading, html=False)
     is_text = kind in _TEXT_TYPES or (not part.declared_type and kind == "text/plain")
     is_html = kind in ("text/html", "application/xhtml+xml")
-    if (is_text or is_html) and not attached and (not name or not reading.seen_words):
-        return _collect_text(part, reading, html=is_html)
+    if (is_text or is_html) and not attached:
+        if not name or not reading.seen_words:
+            if part.disposition_params.get("filename"):
+                _attach(part, name, reading)
+            return _collect_text(part, reading, html=is_html)
+        if part.end - part.start <= MAX_SHOWN_FILE_BYTES:
+            reading.shown_files.append(_shown_file(part, html=is_html))
+    if kind in _REPORTS:
+        reading.reports.append(part)
     if kind == "text/calendar":
         reading.calendars.append(part.text(65536))
     if kind in _TNEF_TYPES or name.lower() == "winmail.dat":
@@ -317,6 +341,15 @@ def _collect_leaf(part: Part, reading: _Reading) -> list[_Words]:
             return words
     _attach(part, name, reading)
     return []
+
+
+def _shown_file(part: Part, *, html: bool) -> str:
+    text = part.text(MAX_SHOWN_FILE_BYTES)
+    if not html:
+        return text
+    from servelo.mail.html_text import render
+
+    return render(text)
 
 
 def _collect_text(part: Part, reading: _Reading, *, html: bool) -> list[_Words]:

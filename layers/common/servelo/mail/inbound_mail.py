@@ -154,6 +154,7 @@ class InboundMail:
         message_id: without brackets; where the mail has none it is derived from the raw bytes' SHA-256.
         in_reply_to, references: ids without brackets, in the order written, at most 100.
         from_: the author; None when From is missing or holds no address.
+        author_name: display name of From, also where From holds no address (``MAILER-DAEMON``).
         from_ambiguous: two From fields, two addresses, or readers would differ: never matched to
             anybody's rights.
         reply_to, to, cc: at most 100 mailboxes each.
@@ -171,6 +172,7 @@ class InboundMail:
     in_reply_to: tuple[str, ...] = ()
     references: tuple[str, ...] = ()
     from_: Mailbox | None = None
+    author_name: str = ""
     from_ambiguous: bool = False
     reply_to: tuple[Mailbox, ...] = ()
     to: tuple[Mailbox, ...] = ()

@@ -9,7 +9,7 @@ from servelo.mail.mime import decode_uu
 MAX_UUENCODED_FILES = 50
 
 _QUOTE = re.compile(r">*")
-_UU_BEGIN = re.compile(rb"^begin(?:-base64)? [0-7]{3,4} ([^\r\n]{1,255}?)[ \t]*\r?\n", re.M)
+_UU_BEGIN = re.compile(rb"^begin(?:-base64)? [0-7]{3,4}(?: ([^\r\n]{0,255}?))?[ \t]*\r?\n", re.M)
 _UU_END = re.compile(rb"^(?:end|====)[ \t]*\r?$", re.M)
 _INVISIBLE_LINES = re.compile(r"[ \t]+$", re.M)
 
@@ -73,7 +73,9 @@ def take_uuencoded(data: bytes) -> tuple[bytes, list[tuple[str, bytes]]]:
                 break
             continue
         kept.append(data[position : begin.start()])
-        files.append((begin[1].decode("utf-8", "replace"), decode_uu(data[begin.end() : end.start()])))
+        files.append(
+            ((begin[1] or b"").decode("utf-8", "replace"), decode_uu(data[begin.end() : end.start()]))
+        )
         position = end.end()
     kept.append(data[position:])
     return b"".join(kept), files

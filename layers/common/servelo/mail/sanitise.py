@@ -1,10 +1,10 @@
 """Sanitising: HTML from strangers as HTML that may be shown in a sandboxed frame.
 
-The policy, enforced by nh3 (ammonia, html5ever): a list of tags without forms, frames, SVG, MathML or styles; no
-``id``, ``class``, ``name`` or ``target``; a short list of URL schemes; style properties from a list, without
-anything that fetches or leaves its place. Remote images are not loaded before the reader asks: their address
-waits in ``data-src``, which a browser does nothing with. The portal adds a second wall, an iframe with
-``sandbox`` and its own CSP; each wall holds without the other.
+The policy, enforced by nh3 (ammonia, html5ever): a list of tags without forms, frames, SVG, MathML or styles;
+no ``id``, ``class``, ``name`` or ``target``; a short list of URL schemes; style properties from a list,
+without anything that fetches or leaves its place. Remote images are not loaded before the reader asks: their
+address waits in ``data-src``, which a browser does nothing with. The portal adds a second wall, an iframe
+with ``sandbox`` and its own CSP; each wall holds without the other.
 """
 
 from __future__ import annotations
