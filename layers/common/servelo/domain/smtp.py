@@ -68,8 +68,9 @@ class SmtpAttempt:
         stage: the stage that failed; ``done`` when the server accepted the mail.
         code: stable word for what happened (``docs/sending.md`` lists them), ``accepted`` when it went.
         reply_code: the server's three digits, 0 when it gave none.
-        words: the server's last answer, one line, without password or login.
-        transcript: the session's lines, ``C: `` ours, ``S: `` the server's, scrubbed of the login.
+        words: the server's last answer, one line, without the password.
+        transcript: the session's lines, ``C: `` ours, ``S: `` the server's, without the password, in
+            whatever form it was sent.
     """
 
     outcome: SmtpOutcome
