@@ -13,7 +13,7 @@ from servelo.mail.inbound_mail import Attachment
 
 
 def explain(raw: bytes, file: str) -> dict[str, Any]:
-    """Return what is understood of the mail *raw*, as plain data; *file* is only passed through. Never raises.
+    """Return what is understood of the mail *raw*, as plain data; *file* is passed through. Never raises.
 
     ``from.address`` and the addresses of ``to`` are addr-specs as written; ``filename`` is the name as the
     sender wrote it, ``saved_as`` the cleaned one; ``text`` is the whole readable text, ``reply_text`` the new

@@ -69,7 +69,8 @@ _TOKEN = re.compile(
 _ESCAPE = re.compile(r"\\(.)", re.S)
 _ROUTE = re.compile(r"^\s*@[^:@<>]*(?:,\s*@[^:@<>]*)*:")  # RFC 5322 4.4, obsolete source route
 _AROUND = re.compile(r"\s*([@.])\s*")
-_BARE = re.compile(r"[^\s<>@,;:\"]+@[^\s<>@,;:\"]+")
+# Looked for at the beginning of a word only: at each letter of a long word the search would be quadratic.
+_BARE = re.compile(r"(?<![^\s<>@,;:\"])[^\s<>@,;:\"]++@[^\s<>@,;:\"]++")
 _EDGES = " \t'`<>"
 
 
@@ -122,7 +123,7 @@ class _Collector:
                 self.ambiguous = True
             name = self._phrase()
             if not name and self.comments:
-                name = self._decode(self.comments[0])
+                name = self._decode(self.comments[-1])
             self.found.append(Mailbox(name, address))
         else:
             self._flush_bare(bare)
@@ -133,11 +134,14 @@ class _Collector:
         joined = self._joined()
         phrase = self._phrase()
         if "@" in joined:
-            address = self._clean(joined)
-            name = self._decode(self.comments[0]) if self.comments else ""
-            if " " not in address and "\t" not in address and address.count("@") - address.count('@"') == 1:
-                self.found.append(Mailbox(name, address))
-                return
+            name = self._decode(self.comments[-1]) if self.comments else ""
+            compact = _AROUND.sub(r"\1", joined)
+            unquoted = re.sub(r'^"[^"]*"@', "@", compact)
+            if unquoted.count("@") == 1 and not re.search(r"\s", unquoted):
+                address = self._clean(compact)
+                if address:
+                    self.found.append(Mailbox(name, address))
+                    return
             # ``Jo Doe jo@example.org``: the address is what has the ``@``.
             distinct = {identity(one) for one in bare}
             if bare:
@@ -234,7 +238,7 @@ def parse_mailboxes(value: str) -> MailboxList:
             reader.flush()
         elif piece == ":":
             # A group's name, unless it is the colon of ``mailto:`` or stands within an address.
-            words = reader._joined()
+            words = reader._joined() if len(reader.words) < 20 else "@"
             if words.lower().endswith("mailto"):
                 reader.words = []
             elif not reader.angles and "@" not in words:

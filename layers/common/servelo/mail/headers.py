@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import binascii
 import re
-from urllib.parse import unquote_to_bytes
 
 from servelo.mail import charset
 
@@ -233,6 +232,14 @@ def _unquoted(value: str) -> str:
     return _ESCAPE.sub(r"\1", value)
 
 
+def unpercent(data: bytes) -> bytes:
+    """Return *data* with its percent escapes undone (RFC 3986 2.1); a lone ``%`` stays."""
+    return _PERCENT.sub(lambda m: bytes((int(m[1], 16),)), data)
+
+
+_PERCENT = re.compile(rb"%([0-9A-Fa-f]{2})")
+
+
 def _join_pieces(found: list[tuple[int, bool, str]]) -> str:
     found.sort(key=lambda piece: piece[0])
     label = ""
@@ -243,7 +250,7 @@ def _join_pieces(found: list[tuple[int, bool, str]]) -> str:
             label, _, value = value.split("'", 2)
         # Some writers percent-encode every piece and star only the first.
         if encoded or (any_encoded and "%" in value):
-            data += unquote_to_bytes(value.encode("utf-8"))
+            data += unpercent(value.encode("utf-8"))
         else:
             data += (
                 value.encode("utf-8")

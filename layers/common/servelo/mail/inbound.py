@@ -8,12 +8,8 @@ could not read is named in ``warnings``, and the raw mail is always kept by whoe
 
 from __future__ import annotations
 
-import hashlib
-import html as html_entities
 import re
 from collections.abc import Callable
-from dataclasses import dataclass, field
-from typing import TypeVar
 
 from servelo.mail import attachments as files
 from servelo.mail import charset, headers, mime, plain_text
@@ -31,7 +27,11 @@ MAX_SHOWN_FILE_BYTES = (
     65536  # a text file sent "inline" is listed as a file, and shown below the mail if short
 )
 
-_Result = TypeVar("_Result")
+TYPE_CHECKING = False  # importing typing for one name would cost more than this module
+if TYPE_CHECKING:
+    from typing import TypeVar
+
+    _Result = TypeVar("_Result")
 
 _MESSAGE_ID = re.compile(r"<\s*([^<>\s]{1,998})\s*>")
 _BARE_ID = re.compile(r"[^\s<>,;\"]{1,900}@[^\s<>,;\"]{1,98}")
@@ -64,30 +64,47 @@ _SECURED = {
 }
 
 
-@dataclass(slots=True)
 class _Words:
     """Text of one place in the mail, in one or both forms."""
 
-    text: str = ""
-    html: str = ""
+    __slots__ = ("html", "text")
+
+    def __init__(self, text: str = "", html: str = "") -> None:
+        self.text = text
+        self.html = html
 
 
 _NO_WORDS: list[_Words] = []
 _NO_LISTS: list[MailboxList] = []
 
 
-@dataclass(slots=True)
 class _Reading:
-    """What is gathered while the parts of a mail are gone through."""
+    """What is gathered while the parts of a mail are gone through.
 
-    warnings: list[str] = field(default_factory=list)
-    attachments: list[Attachment] = field(default_factory=list)
-    embedded: list[Part] = field(default_factory=list)
-    calendars: list[str] = field(default_factory=list)
-    shown_files: list[str] = field(default_factory=list)  # text files that are shown below the mail
-    reports: list[Part] = field(default_factory=list)  # what a program wrote for programs
-    bytes_left: int = MAX_ATTACHMENT_BYTES
-    seen_words: bool = False
+    ``embedded`` are mails to be shown below the mail, ``shown_files`` the text files, ``reports`` what
+    programs wrote for programs; ``bytes_left`` is what may still be kept of files.
+    """
+
+    __slots__ = (
+        "attachments",
+        "bytes_left",
+        "calendars",
+        "embedded",
+        "reports",
+        "seen_words",
+        "shown_files",
+        "warnings",
+    )
+
+    def __init__(self, bytes_left: int = MAX_ATTACHMENT_BYTES) -> None:
+        self.warnings: list[str] = []
+        self.attachments: list[Attachment] = []
+        self.embedded: list[Part] = []
+        self.calendars: list[str] = []
+        self.shown_files: list[str] = []
+        self.reports: list[Part] = []
+        self.bytes_left = bytes_left
+        self.seen_words = False
 
     def warn(self, sentence: str) -> None:
         if sentence not in self.warnings and len(self.warnings) < MAX_WARNINGS:
@@ -256,6 +273,8 @@ def _message_ids(value: str) -> tuple[str, ...]:
 
 
 def _derived_id(raw: bytes) -> str:
+    import hashlib
+
     return f"{hashlib.sha256(raw).hexdigest()}@sha256.invalid"
 
 
@@ -399,7 +418,7 @@ def _collect_embedded(part: Part, name: str, attached: bool, reading: _Reading) 
     if not name:
         name = (headers.one_line(inner.get("subject"))[:100] or "message") + ".eml"
     _keep(reading, name, part.content_type, content, content_id=_content_id(part))
-    nested = _Reading(bytes_left=reading.bytes_left, embedded=[])
+    nested = _Reading(reading.bytes_left)
     reading.attempt("An embedded mail", _NO_WORDS, _collect, inner, nested)
     # The files of the embedded mail are in its .eml as well; they are listed so that they can be opened
     # directly.
@@ -506,9 +525,11 @@ def _mark_inline(found: list[Attachment], html: str) -> tuple[Attachment, ...]:
     if not html or "cid:" not in html.lower():
         return tuple(found)
     from dataclasses import replace
-    from urllib.parse import unquote
 
-    shown = {unquote(one).lower() for one in re.findall(r"cid:([^\"'\s>)]{1,250})", html, re.I)}
+    shown = {
+        headers.unpercent(one.encode()).decode("utf-8", "replace").lower()
+        for one in re.findall(r"cid:([^\"'\s>)]{1,250})", html, re.I)
+    }
     return tuple(
         replace(one, inline=True)
         if one.content_id and one.content_id.lower() in shown and not one.inline
@@ -552,7 +573,8 @@ def _append(text: str, more: str) -> str:
 
 
 def _as_html(text: str) -> str:
-    return f"<pre>{html_entities.escape(text)}</pre>"
+    escaped = text.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
+    return f"<pre>{escaped}</pre>"
 
 
 def _safe_html(original_html: str) -> str:
