@@ -1,0 +1,53 @@
+"""Two tenants and an operator, made by the services that make them in earnest.
+
+Run as ``python -m local.seed`` with the environment of the api function.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from local.settings import PASSWORD
+
+
+@dataclass(frozen=True, slots=True)
+class Person:
+    """Somebody with a sign-in. ``slug`` is empty for the operator."""
+
+    slug: str
+    email: str
+    name: str
+    role: str
+
+
+TENANTS = {"acme": "Acme Plumbing", "globex": "Globex Heating"}
+PEOPLE = (
+    Person("acme", "admin@acme.example", "Ada Admin", "admin"),
+    Person("acme", "tech@acme.example", "Tom Technician", "technician"),
+    Person("globex", "admin@globex.example", "Gloria Admin", "admin"),
+    Person("globex", "tech@globex.example", "Gil Technician", "technician"),
+    Person("", "operator@serveloapp.example", "Olga Operator", "operator"),
+)
+
+
+def seed() -> None:
+    """Create tenants and people; nothing happens to those who exist."""
+    from servelo import bootstrap
+    from servelo.errors import Conflict
+
+    tenants = bootstrap.tenants()
+    for slug, name in TENANTS.items():
+        admin = next(each for each in PEOPLE if each.slug == slug and each.role == "admin")
+        try:
+            tenants.create_tenant(slug=slug, name=name, admin_email=admin.email, admin_name=admin.name)
+        except Conflict:
+            continue  # kept from the last time
+    for person in PEOPLE:
+        try:
+            tenants.add_member(person.slug, person.email, person.name, person.role, password=PASSWORD)
+        except Conflict:
+            continue
+
+
+if __name__ == "__main__":
+    seed()
