@@ -1,21 +1,25 @@
 """Every key of the one table. The tenant leads every partition key, so a caller's scope is in the key itself.
 
-    item              PK                                   SK                 GSI1 (newest first)             other index
-    tenant            TENANT#slug                          SETTINGS           TENANTS / slug
-    ticket counter    TENANT#slug#COUNTER                  TICKET
-    client            TENANT#slug#CLIENT#client_id         CLIENT             TENANT#slug#CLIENTS / email
-    client's ticket   TENANT#slug#CLIENT#client_id         TICKET#number
-    ticket            TENANT#slug#TICKET#number            TICKET             TENANT#slug#TICKETS / updated   GSI2 by status, GSI4 by assignee
-    comment           TENANT#slug#TICKET#number            COMMENT#id
-    message id        TENANT#slug#MESSAGE#hash             MESSAGE
-    delivery          TENANT#slug#INBOUND#id               INBOUND            TENANT#slug#INBOUND / id
-    outbox job        TENANT#slug#OUTBOX#id                OUTBOX             TENANT#slug#OUTBOX / id         GSI3 DUE#shard / due_at
-    suppression       TENANT#slug#SUPPRESSION#identity     SUPPRESSION        TENANT#slug#SUPPRESSIONS / identity
-    counter           TENANT#slug#CAP#name                 CAP                (expires)
-    idempotency       TENANT#slug#ONCE#key                 ONCE               (expires)
-    search posting    TENANT#slug#WORD#word                updated#number     (written from the table's stream)
-    folded token      FOLD#hash                            FOLD               (the tenant is what it answers)
-    feedback alias    SENT#remote message id hash          SENT               (the tenant is what it answers)
+    item             PK                                 SK             GSI1 partition / sort key
+    tenant           TENANT#slug                        SETTINGS       TENANTS / slug
+    ticket counter   TENANT#slug#COUNTER                TICKET
+    client           TENANT#slug#CLIENT#client_id       CLIENT         TENANT#slug#CLIENTS / email
+    client's ticket  TENANT#slug#CLIENT#client_id       TICKET#number
+    ticket           TENANT#slug#TICKET#number          TICKET         TENANT#slug#TICKETS / updated
+    comment          TENANT#slug#TICKET#number          COMMENT#id
+    message id       TENANT#slug#MESSAGE#hash           MESSAGE
+    delivery         TENANT#slug#INBOUND#id             INBOUND        TENANT#slug#INBOUND / id
+    outbox job       TENANT#slug#OUTBOX#id              OUTBOX         TENANT#slug#OUTBOX / id
+    suppression      TENANT#slug#SUPPRESSION#identity   SUPPRESSION    TENANT#slug#SUPPRESSIONS / identity
+    counter          TENANT#slug#CAP#name               CAP
+    idempotency      TENANT#slug#ONCE#key               ONCE
+    search posting   TENANT#slug#WORD#word              updated#number
+    folded token     FOLD#hash                          FOLD
+    feedback alias   SENT#hash                          SENT
+
+    GSI2  tickets by status     TENANT#slug#STATUS#status / updated
+    GSI3  jobs that wait        DUE#shard / due_at (sparse)
+    GSI4  tickets by assignee   TENANT#slug#ASSIGNEE#identity / number (sparse)
 
 Three partition keys are not led by the tenant, because the tenant is what they answer or because the sweep
 serves all tenants: FOLD, SENT and DUE. ``docs/data-model.md`` has every access pattern with its cost.

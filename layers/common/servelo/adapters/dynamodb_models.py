@@ -1,4 +1,4 @@
-"""pynamodb items, one class per entity, told apart by a discriminator; ``dynamodb_store`` maps them to the domain.
+"""pynamodb items, one class per entity, told apart by a discriminator; the store maps them to the domain.
 
 Nested values are JSON, long texts are compressed (zlib): a typical mail's text shrinks to a third, and read
 and write units follow the stored size. The table name and region are set once by ``bind``.
@@ -80,7 +80,7 @@ def _plain(value: Any) -> Any:
 
 
 class Item(Model):
-    """What every item has. ``schema`` is the version of the entity's shape, for reading older releases' items."""
+    """What every item has. ``schema`` is the version of the entity's shape, to read older releases' items."""
 
     class Meta:
         table_name = "unbound"
@@ -299,7 +299,7 @@ class PostingItem(Item, discriminator="posting"):
 def bind(table_name: str, region: str) -> None:
     """Point all items at one table. pynamodb reads ``Meta`` when it connects, so this must come first."""
     Item.Meta.table_name = table_name  # type: ignore[assignment]
-    Item.Meta.region = region  # type: ignore[assignment]
+    Item.Meta.region = region
     for model in _all_models(Item):
         model._connection = None
 

@@ -67,7 +67,7 @@ class DynamoStore:
     # ---- reading -------------------------------------------------------------------------------
 
     def known(self, asked: Asked) -> Known:
-        """Answer *asked* with one BatchGetItem (consistent reads; 1 read unit per 4 kB of each item found)."""
+        """Answer *asked* with one BatchGetItem (consistent: 1 read unit per 4 kB of each item found)."""
         slug = asked.slug
         wanted: dict[keys.Key, str] = {keys.tenant(slug): "tenant"}
         if asked.sender:
@@ -308,7 +308,7 @@ class DynamoStore:
         return written
 
     def edit_ticket(self, ticket: Ticket, *, seen_version: int) -> Ticket:
-        """Write status, assignee, subject, unread, links of *ticket* if nobody edited it since; one UpdateItem.
+        """Write what people edit of *ticket* if nobody edited it since; one UpdateItem.
 
         Raises:
             Conflict: the ticket was edited since version *seen_version*.
@@ -393,7 +393,11 @@ class DynamoStore:
         return _job(item)
 
     def settle(self, job: OutboundJob) -> bool:
-        """Write what came of a claimed job; one UpdateItem. False when somebody settled it meanwhile."""
+        """Write what came of a job; one request. False when somebody settled it meanwhile.
+
+        With an id that SES gave the mail, the request is a transaction that also makes this id an alias: for
+        threading (answers refer to it) and for feedback (events that carry no tags name it).
+        """
         item = models.OutboxItem(*keys.outbox(job.slug, job.id))
         model = models.OutboxItem
         waiting = job.state in WAITING_STATES
@@ -412,27 +416,53 @@ class DynamoStore:
             model.gsi3sk.set(to_text(job.due_at)) if waiting else model.gsi3sk.remove(),
             model.gsi3pk.set(keys.due_shard(job.id)) if waiting else model.gsi3pk.remove(),
         ]
+        condition = model.version == job.version
+        if job.remote_message_id and job.state is DeliveryState.ACCEPTED:
+            return self._settle_with_aliases(job, item, actions, condition)
         try:
-            self._guard(lambda: item.update(actions=actions, condition=model.version == job.version))
+            self._guard(lambda: item.update(actions=actions, condition=condition))
         except UpdateError as error:
             if error.cause_response_code == "ConditionalCheckFailedException":
                 return False
             raise
         return True
 
-    def remember_sent(self, job: OutboundJob) -> None:
-        """Make the id that SES gave a mail an alias for threading and for feedback; one BatchWriteItem."""
-        pk, sk = keys.message(job.slug, job.remote_message_id)
-        alias = models.MessageItem(pk=pk, sk=sk, number=job.ticket_number, job_id=job.id)
-        pk, sk = keys.sent(job.remote_message_id)
-        sent = models.SentItem(pk=pk, sk=sk, slug=job.slug, job_id=job.id)
-
+    def _settle_with_aliases(
+        self, job: OutboundJob, item: Any, actions: list[Action], condition: Any
+    ) -> bool:
         def write() -> None:
-            with Item.batch_write() as batch:
-                batch.save(alias)
-                batch.save(sent)
+            with TransactWrite(connection=self._connection) as transaction:
+                transaction.update(item, actions=actions, condition=condition)
+                pk, sk = keys.sent(job.remote_message_id)
+                transaction.save(models.SentItem(pk=pk, sk=sk, slug=job.slug, job_id=job.id))
+                if job.ticket_number:
+                    pk, sk = keys.message(job.slug, job.remote_message_id)
+                    transaction.save(
+                        models.MessageItem(pk=pk, sk=sk, number=job.ticket_number, job_id=job.id)
+                    )
 
-        self._guard(write)
+        try:
+            self._transact(write, ["job", "sent", "message"])
+        except ChangeRefused:
+            return False
+        return True
+
+    def postpone(self, slug: str, job_id: str, now: datetime, until: datetime) -> bool:
+        """Leave a due job alone until then; one UpdateItem. False when it waits no more."""
+        item = models.OutboxItem(*keys.outbox(slug, job_id))
+        model = models.OutboxItem
+        try:
+            self._guard(
+                lambda: item.update(
+                    actions=[model.gsi3sk.set(to_text(until))],
+                    condition=model.gsi3pk.exists() & (model.gsi3sk <= to_text(now)),
+                )
+            )
+        except UpdateError as error:
+            if error.cause_response_code == "ConditionalCheckFailedException":
+                return False
+            raise
+        return True
 
     def sent_job(self, remote_message_id: str) -> tuple[str, str] | None:
         """Return (slug, job id) of the mail that SES gave this id; one GetItem."""
@@ -563,7 +593,8 @@ class DynamoStore:
         absent = Item.pk.does_not_exist()
         if change.record:
             old = change.replaces_record
-            condition = absent if old is None else models.InboundItem.replays == old.replays
+            same = old is not None and old.slug == change.slug
+            condition = models.InboundItem.replays == old.replays if old and same else absent
             transaction.save(_record_item(change.record), condition=condition)
             yield "record"
         if change.ticket:

@@ -50,20 +50,20 @@ REMEDIES: dict[Outcome, str] = {
     Outcome.COMMENT_CLIENT: "Nothing to do.",
     Outcome.COMMENT_TEAM: "Nothing to do.",
     Outcome.COMMENT_HELD: "Read the comment and choose Accept to publish it, or leave it held.",
-    Outcome.NOTE_UNVERIFIED: "Write again from the address you are a member with, through your own mail server, "
-    "or answer in the portal. The text was kept as an internal note.",
-    Outcome.MACHINE_RECORDED: "Nothing to do: a program wrote it (vacation notice, list, robot); nobody was told.",
+    Outcome.NOTE_UNVERIFIED: "Write again from the address you are a member with, through your own mail "
+    "server, or answer in the portal. The text was kept as an internal note.",
+    Outcome.MACHINE_RECORDED: "Nothing to do: a program wrote it (vacation notice, list); nobody was told.",
     Outcome.BOUNCE_RECORDED: "Look at the mail that bounced and correct the address.",
     Outcome.BOUNCE_UNMATCHED: "Nothing to do: the report names no mail of ours.",
     Outcome.OPERATOR_FORWARDED: "Nothing to do.",
     Outcome.OPERATOR_STOPPED: "Read the raw mail if you expected it: SES called it spam or found a virus.",
     Outcome.DUPLICATE: "Nothing to do: the same mail came before.",
     Outcome.LOOP: "Remove the forward rule that sends our own mail back to us.",
-    Outcome.UNKNOWN_SLUG: "Create the tenant or correct the address in the forward rule, then replay the mail.",
+    Outcome.UNKNOWN_SLUG: "Create the tenant or correct the forward rule's address, then replay the mail.",
     Outcome.NO_MAILBOX: "Nobody reads that address. Write to the help desk's own address.",
     Outcome.TENANT_SUSPENDED: "Lift the suspension, then replay the mail.",
-    Outcome.TOKEN_MALFORMED: "The reply address was cut or changed on the way. Write to the help desk's address.",
-    Outcome.TOKEN_KEY_UNKNOWN: "The address comes from another deployment, or its key was taken off the ring.",
+    Outcome.TOKEN_MALFORMED: "The reply address was cut on the way. Write to the help desk's address.",
+    Outcome.TOKEN_KEY_UNKNOWN: "The address is another deployment's, or its key was taken off the ring.",
     Outcome.TOKEN_KEY_REVOKED: "The key was revoked. Write to the help desk's address to go on.",
     Outcome.TOKEN_FORGED: "The reply address was changed or forged. Write to the help desk's address.",
     Outcome.TOKEN_TICKET_GONE: "The ticket was erased. Write to the help desk's address to open a new one.",
@@ -71,7 +71,7 @@ REMEDIES: dict[Outcome, str] = {
     Outcome.SENDER_BLOCKED: "Take the sender off the blocked list, then replay the mail.",
     Outcome.SENDER_MISSING: "The mail names no sender that could be answered. Read the raw mail.",
     Outcome.QUARANTINED_VIRUS: "Do not open the raw mail. Ask the sender for a clean copy.",
-    Outcome.RAW_MISSING: "The raw mail was not found in the bucket. Check its retention, then replay the mail.",
+    Outcome.RAW_MISSING: "The raw mail is not in the bucket. Check its retention, then replay the mail.",
 }
 
 # A replay may decide these anew: nothing was made of the mail, so making something of it now is safe.

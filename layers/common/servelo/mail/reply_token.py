@@ -264,7 +264,8 @@ def _tag(key: SigningKey, body: bytes) -> bytes:
 
 
 def _packed_length(slug_length: int) -> int:
-    return (_BASE**slug_length - 1).bit_length() // 8 + ((_BASE**slug_length - 1).bit_length() % 8 > 0)
+    bits: int = (_BASE**slug_length - 1).bit_length()
+    return (bits + 7) // 8
 
 
 def _pack(slug: str) -> bytes:

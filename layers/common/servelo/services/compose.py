@@ -145,12 +145,15 @@ class Composer:
         verified: bool,
         cause: str,
     ) -> tuple[OutboundJob, ...]:
-        """Return one notification for each team member who is told, never for the author."""
+        """Return one notification for each team member who is told, but not for the verified author."""
         shown, truncated = _shown(comment.text)
         told = {identity(m.email): m for m in tenant.notified()}
         if ticket.assignee and (assignee := tenant.member(identity(ticket.assignee))):
             told.setdefault(identity(assignee.email), assignee)
-        told.pop(identity(comment.author_email), None)
+        if event != "new" and verified:
+            # Who wrote it knows it. A new ticket is told in any case: an admin who tries the address out, or
+            # a mail that forges one, must not go unseen.
+            told.pop(identity(comment.author_email), None)
         requester = ticket.requester
         followers = [p for p in ticket.participants[1:] if not p.undeliverable]
         sees = ", ".join(_person(p) for p in (requester, *followers))
@@ -266,7 +269,7 @@ class Composer:
         reply_to: str = "",
         raw_key: str = "",
     ) -> OutboundJob:
-        """Return a mail that belongs to no ticket: invoice, quote, message, invitation, magic link, forward."""
+        """Return a mail that belongs to no ticket: invoice, quote, message, invitation, link, forward."""
         job_id = _job_id(now, cause, kind, recipient.email)
         return OutboundJob(
             id=job_id,

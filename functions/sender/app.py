@@ -1,0 +1,103 @@
+"""Sender: delivers promised mails; sweeps the outbox; applies what SES reports of mails sent.
+
+Triggers  deliver   SQS outbound, ReportBatchItemFailures: a job is ``{slug}/{outbox id}``. Outcomes of the
+                    mail server are written on the job; only a store that does not answer sends a record back.
+          sweep     a schedule, once a minute.
+          feedback  SQS, ReportBatchItemFailures: SES configuration-set events, carried by SNS.
+"""
+
+import json
+from typing import Any
+
+from aws_lambda_powertools.utilities.batch import BatchProcessor, EventType, process_partial_response
+from aws_lambda_powertools.utilities.data_classes.sqs_event import SQSRecord
+from aws_lambda_powertools.utilities.typing import LambdaContext
+
+from servelo import bootstrap
+from servelo.errors import MailRejected
+from servelo.observability import count, count_by, logger, metrics, seconds
+from servelo.services.deliver import Deliverer, DeliverOutcome
+
+processor = BatchProcessor(event_type=EventType.SQS, raise_on_entire_batch_failure=False)
+
+_METRICS = {
+    "accepted": "MailSent",
+    "failed": "MailFailed",
+    "unknown": "MailUnknown",
+    "deferred": "MailDeferred",
+}
+
+
+def deliver_record(deliverer: Deliverer, record: SQSRecord) -> None:
+    slug, slash, job_id = record.body.partition("/")
+    if not slash or not slug or not job_id:
+        raise MailRejected("a job reads {slug}/{outbox id}", code="job_malformed")
+    logger.set_correlation_id(record.body)
+    report(deliverer.deliver(slug, job_id))
+
+
+def report(outcome: DeliverOutcome) -> None:
+    logger.info(
+        "mail handled",
+        state=outcome.state,
+        code=outcome.code,
+        tenant=outcome.slug,
+        job_id=outcome.job_id,
+        kind=outcome.kind,
+        transport=outcome.transport,
+        ticket=outcome.ticket_number,
+    )
+    name = _METRICS.get(outcome.state)
+    if name:
+        count(name)
+    if outcome.state == "accepted":
+        seconds("SecondsToSend", outcome.seconds_since_queued)
+    if outcome.state == "failed":
+        count_by("MailFailedByTenant", "tenant", outcome.slug)
+    if outcome.breaker_opened:
+        count_by("BreakerOpened", "tenant", outcome.slug)
+
+
+@logger.inject_lambda_context
+@metrics.log_metrics
+def lambda_handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
+    with bootstrap.smtp_connections() as connections:
+        deliverer = bootstrap.deliverer(connections)
+
+        def handle(record: SQSRecord) -> None:
+            deliver_record(deliverer, record)
+
+        return process_partial_response(event, handle, processor, context)  # type: ignore[return-value]
+
+
+@logger.inject_lambda_context
+@metrics.log_metrics
+def sweep_handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
+    found = bootstrap.sweeper().sweep()
+    count("OutboxSwept", found)
+    if found:
+        logger.warning("jobs were waiting too long", jobs=found)
+    return {"queued": found}
+
+
+def feedback_record(record: SQSRecord) -> None:
+    body = json.loads(record.body)
+    if isinstance(body, dict) and isinstance(body.get("Message"), str) and "eventType" not in body:
+        if not body["Message"].startswith("{"):
+            return  # SNS's and SES's set-up messages
+        body = json.loads(body["Message"])
+    outcome = bootstrap.feedback().ses_event(body)
+    logger.info(
+        "feedback applied",
+        event=outcome.event,
+        tenant=outcome.slug,
+        job_id=outcome.job_id,
+        state=outcome.state,
+    )
+    count_by("Feedback", "event", outcome.event)
+
+
+@logger.inject_lambda_context
+@metrics.log_metrics
+def feedback_handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
+    return process_partial_response(event, feedback_record, processor, context)  # type: ignore[return-value]

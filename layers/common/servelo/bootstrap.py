@@ -1,0 +1,214 @@
+"""Settings to adapters: the one place where real things are chosen, once per process.
+
+Each function asks for what it needs; nothing is connected before. Tests call the same functions under moto.
+``reset`` forgets everything, for tests that change the environment.
+"""
+
+from __future__ import annotations
+
+import os
+from datetime import UTC, datetime
+from functools import cache
+from typing import TYPE_CHECKING, Any
+
+from servelo.config import Settings
+
+if TYPE_CHECKING:
+    from servelo.adapters.dynamodb_store import DynamoStore
+    from servelo.adapters.s3_file_store import S3FileStore, S3MailStore
+    from servelo.adapters.secrets import KeyRingSecret
+    from servelo.adapters.smtp_transport import SmtpConnections
+    from servelo.adapters.sqs_job_queue import SqsJobQueue
+    from servelo.services.compose import Composer
+    from servelo.services.deliver import Deliverer, Sweeper
+    from servelo.services.feedback import Feedback
+    from servelo.services.route_inbound import Router
+
+
+class SystemClock:
+    """The machine's clock, in UTC."""
+
+    def now(self) -> datetime:
+        return datetime.now(UTC)
+
+
+@cache
+def settings() -> Settings:
+    return Settings.from_env(os.environ)
+
+
+@cache
+def region() -> str:
+    return os.environ.get("AWS_REGION") or os.environ.get("AWS_DEFAULT_REGION") or "eu-west-1"
+
+
+@cache
+def clock() -> SystemClock:
+    return SystemClock()
+
+
+@cache
+def aws(service: str) -> Any:
+    """Return the boto3 client of *service*, made once.
+
+    Requests that may not be repeated blindly (a mail whose answer was lost) get one attempt only.
+    """
+    import boto3
+    from botocore.config import Config
+
+    attempts = 1 if service == "sesv2" else 4
+    config = Config(
+        retries={"total_max_attempts": attempts, "mode": "standard"}, connect_timeout=3, read_timeout=20
+    )
+    make: Any = boto3.client  # its stubs know only literal service names
+    return make(service, region_name=region(), config=config)
+
+
+@cache
+def store() -> DynamoStore:
+    from servelo.adapters.dynamodb_store import DynamoStore
+
+    return DynamoStore(settings().table_name, region())
+
+
+@cache
+def raw_mails() -> S3MailStore:
+    from servelo.adapters.s3_file_store import S3MailStore
+
+    return S3MailStore(aws("s3"), settings().mail_bucket)
+
+
+@cache
+def files() -> S3FileStore:
+    from servelo.adapters.s3_file_store import S3FileStore
+
+    return S3FileStore(aws("s3"), settings().file_bucket)
+
+
+@cache
+def queue() -> SqsJobQueue:
+    from servelo.adapters.sqs_job_queue import SqsJobQueue
+
+    return SqsJobQueue(aws("sqs"), settings().outbound_queue_url)
+
+
+@cache
+def key_ring() -> KeyRingSecret:
+    from servelo.adapters.secrets import KeyRingSecret
+
+    return KeyRingSecret(aws("secretsmanager"), settings().key_ring_secret_id)
+
+
+@cache
+def vault() -> Any:
+    from servelo.adapters.password_vault import KmsVault
+
+    return KmsVault(aws("kms"), settings().smtp_key_id)
+
+
+@cache
+def identity() -> Any:
+    from servelo.adapters.cognito import CognitoIdentity
+
+    return CognitoIdentity(aws("cognito-idp"), settings().user_pool_id, settings().user_pool_client_id)
+
+
+def composer() -> Composer:
+    """Return a composer that signs with the newest key of the ring as it is now."""
+    from servelo.services.compose import Composer
+
+    return Composer(settings().mail_domain, settings().portal_url, key_ring().ring())
+
+
+@cache
+def feedback() -> Feedback:
+    from servelo.services.feedback import Feedback
+
+    return Feedback(store=store(), clock=clock(), mail_domain=settings().mail_domain)
+
+
+@cache
+def router() -> Router:
+    from servelo.services.route_inbound import Router
+
+    s = settings()
+    return Router(
+        store=store(),
+        raw_mails=raw_mails(),
+        files=files(),
+        queue=queue(),
+        ring=key_ring().ring,
+        clock=clock(),
+        mail_domain=s.mail_domain,
+        portal_url=s.portal_url,
+        operator_inbox=s.operator_inbox,
+        shared_sender=s.shared_sender,
+        feedback=feedback().dsn,
+    )
+
+
+def smtp_connections() -> SmtpConnections:
+    """Return a new set of SMTP connections for one batch; close it at the batch's end."""
+    from servelo.adapters.smtp_transport import SmtpConnections
+
+    local = settings().smtp_allow_loopback
+    # The local stack's submission server speaks TLS at once on 2465, as the world does on 465.
+    return SmtpConnections(
+        ehlo_name=settings().mail_domain,
+        allow_loopback=local,
+        implicit_tls_ports=(465, 2465) if local else (465,),
+    )
+
+
+def deliverer(connections: SmtpConnections) -> Deliverer:
+    """Return the deliverer of one batch, on *connections*. The tenant cache lives as long as the process."""
+    from servelo.services.deliver import Deliverer
+
+    s = settings()
+    return Deliverer(
+        store=store(),
+        queue=queue(),
+        files=files(),
+        raw_mails=raw_mails(),
+        vault=vault(),
+        shared=shared_address(),
+        smtp=connections.transport,
+        composer=composer,
+        clock=clock(),
+        mail_domain=s.mail_domain,
+        shared_sender=s.shared_sender,
+        tenants=_tenant_cache(),
+    )
+
+
+@cache
+def _tenant_cache() -> dict[str, Any]:
+    return {}
+
+
+@cache
+def shared_address() -> Any:
+    from servelo.adapters.ses_transport import SesTransport
+
+    return SesTransport(aws("sesv2"), region=region(), configuration_set=settings().ses_configuration_set)
+
+
+@cache
+def sweeper() -> Sweeper:
+    from servelo.services.deliver import Sweeper
+
+    return Sweeper(store=store(), queue=queue(), clock=clock())
+
+
+def tenants() -> Any:
+    """Return the service that creates tenants, members and operators (seed, CLI, portal)."""
+    from servelo.services.tenants import Tenants
+
+    return Tenants(store=store(), identity=identity(), clock=clock())
+
+
+def reset() -> None:
+    """Forget everything that was made."""
+    for value in list(globals().values()):
+        if hasattr(value, "cache_clear"):
+            value.cache_clear()

@@ -1,0 +1,64 @@
+"""Whether From is proven: DMARC as SES found it, or SPF or DKIM aligned with From (RFC 7489 3.1).
+
+Only the receipt's verdicts are believed; ``Authentication-Results`` and the like in the mail may be forged.
+The receipt does not say for which domain SPF or DKIM passed. SPF speaks of the envelope sender. For DKIM
+every signature of the mail must be of an aligned domain: with two, a stranger's own good signature beside a broken
+one in our customer's name would pass.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Mapping
+
+from servelo.mail.address import identity, split_addr_spec
+
+_DKIM_DOMAIN = re.compile(r"(?:^|;)\s*d\s*=\s*([^;\s]{1,253})")
+# Names under which strangers register domains, by form: co.uk, com.au, gov.br. No list of all public suffixes
+# is shipped; these forms are refused as a common parent, everything else needs two equal labels at least.
+_SECOND_LEVEL = frozenset(
+    ("ac", "co", "com", "edu", "gob", "gov", "gouv", "gv", "mil", "ne", "net", "nom", "or", "org")
+)
+
+
+def is_verified(
+    verdicts: Mapping[str, str], envelope_sender: str, from_addr: str, headers: Iterable[tuple[str, str]]
+) -> bool:
+    """Tell whether the mail is proven to come from the domain of *from_addr*.
+
+    *verdicts* are the receipt's (``spf``, ``dkim``, ``dmarc``: PASS, FAIL, GRAY …); *headers* are (lower-case
+    name, value) pairs. GRAY, PROCESSING_FAILED and DISABLED are not PASS.
+    """
+    domain = _domain(from_addr)
+    if not domain or verdicts.get("dmarc") == "FAIL":
+        return False
+    if verdicts.get("dmarc") == "PASS":
+        return True
+    if verdicts.get("spf") == "PASS" and aligned(_domain(envelope_sender), domain):
+        return True
+    if verdicts.get("dkim") != "PASS":
+        return False
+    signed_by = [
+        found[1]
+        for name, value in headers
+        if name == "dkim-signature"
+        for found in _DKIM_DOMAIN.finditer(value)
+    ]
+    return bool(signed_by) and all(aligned(each.lower().rstrip("."), domain) for each in signed_by)
+
+
+def aligned(authenticated: str, domain: str) -> bool:
+    """Tell whether two domains align in relaxed mode: the same, or one below the other's registered name."""
+    if not authenticated or not domain:
+        return False
+    if authenticated == domain:
+        return True
+    shorter, longer = sorted((authenticated, domain), key=len)
+    labels = shorter.split(".")
+    if len(labels) < 2 or (len(labels) == 2 and len(labels[1]) == 2 and labels[0] in _SECOND_LEVEL):
+        return False
+    return longer.endswith("." + shorter)
+
+
+def _domain(addr_spec: str) -> str:
+    return split_addr_spec(identity(addr_spec))[1]

@@ -1,0 +1,36 @@
+"""Logs and metrics, made once and imported by the functions. No address, body, token or password passes here.
+
+Every line carries the correlation id: the SES message id on the way in, ``slug/job`` on the way out.
+Metrics (namespace ``Servelo``): MailReceived, TicketCreated, CommentAdded, MailRejected (by code),
+SecondsToTicket; MailSent, MailFailed, MailUnknown, MailDeferred, BreakerOpened (by tenant), SecondsToSend,
+OutboxSwept.
+"""
+
+from __future__ import annotations
+
+import os
+
+from aws_lambda_powertools import Logger
+from aws_lambda_powertools.metrics import Metrics, MetricUnit, single_metric
+
+os.environ.setdefault("POWERTOOLS_SERVICE_NAME", "servelo")
+os.environ.setdefault("POWERTOOLS_METRICS_NAMESPACE", "Servelo")
+
+logger = Logger(utc=True)
+metrics = Metrics()
+
+
+def count(name: str, value: float = 1) -> None:
+    """Add to a metric without dimensions besides the service."""
+    metrics.add_metric(name=name, unit=MetricUnit.Count, value=value)
+
+
+def seconds(name: str, value: float) -> None:
+    """Add a duration."""
+    metrics.add_metric(name=name, unit=MetricUnit.Seconds, value=max(0.0, value))
+
+
+def count_by(name: str, dimension: str, of: str) -> None:
+    """Count once under one dimension of its own (an outcome code, a tenant)."""
+    with single_metric(name=name, unit=MetricUnit.Count, value=1) as metric:
+        metric.add_dimension(name=dimension, value=of or "none")

@@ -1,0 +1,412 @@
+"""Deliver: one promised mail to its recipient, through the tenant's own account or the shared address.
+
+The claim makes one sender the owner of a job; from then on the job is either settled or, if the sender
+dies, ``unknown`` once its claim has run out: never sent a second time by itself. Two store requests a mail:
+claim and settle. The tenant is kept for a minute, and read again when a job was queued under newer settings.
+
+    answer of the way out         job                                  account
+    accepted                      accepted                             failures forgotten, breaker closed
+    DeliveryDeferred              deferred, tried again with backoff
+    DeliveryFailed                failed
+    DeliveryUnknown               unknown
+    AccountRefused                through the shared address, or       breaker opens: at once, or after three
+                                  deferred while failures are counted  in a row; the admins are told once
+"""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+from typing import Any
+
+from servelo.domain.outbound import DeliveryState, MailKind, OutboundJob
+from servelo.domain.smtp import SmtpLogin
+from servelo.domain.tenant import BreakerState, Role, SmtpAccount, Tenant
+from servelo.domain.ticket import Participant
+from servelo.errors import (
+    AccountRefused,
+    Conflict,
+    DeliveryDeferred,
+    DeliveryFailed,
+    DeliveryUnknown,
+    NotFound,
+    StoreUnavailable,
+)
+from servelo.mail import outbound
+from servelo.services.compose import Composer
+from servelo.services.ports import (
+    Accepted,
+    Change,
+    ChangeRefused,
+    Clock,
+    FileStore,
+    JobQueue,
+    MailTransport,
+    PasswordVault,
+    RawMailStore,
+)
+
+# Longer than the function may run (60 s): a claim that has run out was left by a sender that is gone.
+CLAIM = timedelta(seconds=180)
+TENANT_KEPT = timedelta(seconds=60)
+GIVE_UP_AFTER = timedelta(hours=48)  # as long as most mail servers try (RFC 5321 4.5.4.1: 4 to 5 days)
+BACKOFF_SECONDS = (60, 180, 600, 1800, 3600, 7200, 14400)
+BREAKER_OPENS_AFTER = 3
+PROBE_AFTER = timedelta(minutes=15)
+LONGEST_QUEUE_DELAY_SECONDS = 900  # SQS; beyond it the sweep brings the job back
+SWEEP_AGAIN = timedelta(minutes=10)
+
+
+@dataclass(frozen=True, slots=True)
+class DeliverOutcome:
+    """What became of one job; what the handler logs. Holds no address and no text."""
+
+    slug: str
+    job_id: str
+    state: str
+    code: str = ""
+    transport: str = ""
+    kind: str = ""
+    ticket_number: int = 0
+    seconds_since_queued: float = 0.0
+    breaker_opened: bool = False
+
+
+class Deliverer:
+    """Delivers jobs. *smtp* makes the way out of a tenant's account; *shared* is the shared address."""
+
+    def __init__(
+        self,
+        *,
+        store: Any,
+        queue: JobQueue,
+        files: FileStore,
+        raw_mails: RawMailStore,
+        vault: PasswordVault,
+        shared: MailTransport,
+        smtp: Callable[[str, SmtpLogin], MailTransport],
+        composer: Callable[[], Composer],
+        clock: Clock,
+        mail_domain: str,
+        shared_sender: str,
+        tenants: dict[str, tuple[datetime, Tenant | None]] | None = None,
+    ) -> None:
+        self._store = store
+        self._queue = queue
+        self._files = files
+        self._raw_mails = raw_mails
+        self._vault = vault
+        self._shared = shared
+        self._smtp = smtp
+        self._composer = composer
+        self._clock = clock
+        self._mail_domain = mail_domain
+        self._shared_sender = shared_sender
+        self._tenants = tenants if tenants is not None else {}
+
+    def deliver(self, slug: str, job_id: str) -> DeliverOutcome:
+        """Deliver one job if it still waits.
+
+        Raises:
+            StoreUnavailable: nothing is known to have been sent; the queue brings the job again.
+        """
+        now = self._clock.now()
+        job: OutboundJob | None = self._store.claim(slug, job_id, now, now + CLAIM)
+        if job is None:
+            return self._not_waiting(slug, job_id, now)
+        tenant = self._tenant(slug, job.mail_version, now)
+        opened = False
+        try:
+            if tenant is not None and tenant.suspended:
+                settled = self._later(job, now, "tenant_suspended", "the tenant is suspended", 3600)
+            else:
+                settled, opened = self._send(job, tenant, now)
+        except (StoreUnavailable, NotFound) as error:
+            # A file or the raw mail could not be read: nothing was handed over.
+            settled = self._deferred(job, now, error.code, error.detail)
+        except Exception as error:  # a defect of ours must not leave the job without an owner
+            settled = self._deferred(job, now, "internal_error", type(error).__name__)
+            self._store.settle(settled)
+            raise
+        self._store.settle(settled)
+        if settled.state is DeliveryState.DEFERRED:
+            self._queue_again(settled, now)
+        return self._outcome(settled, now, opened)
+
+    # ---- one attempt -----------------------------------------------------------------------------
+
+    def _send(self, job: OutboundJob, tenant: Tenant | None, now: datetime) -> tuple[OutboundJob, bool]:
+        account = tenant.smtp if tenant else None
+        opened = False
+        contents = {f.object_key: self._files.get(f.object_key) for f in job.files}
+        raw_mail = self._raw_mails.get(job.raw_key) if job.raw_key else None
+        if tenant is not None and account is not None and _usable(account, now):
+            try:
+                accepted = self._through_account(job, tenant, account, contents, now)
+            except AccountRefused as refused:
+                opened = self._account_failed(tenant, account, refused, now)
+                if not opened and account.breaker is BreakerState.CLOSED:
+                    return self._deferred(job, now, refused.code, refused.detail), False
+                job = replace(job, error_code=refused.code, error_detail=refused.detail[:400])
+            except DeliveryDeferred as error:
+                return self._deferred(job, now, error.code, error.detail, "smtp"), False
+            except DeliveryUnknown as error:
+                return self._ended(job, DeliveryState.UNKNOWN, error.code, error.detail, "smtp"), False
+            except DeliveryFailed as error:
+                return self._ended(job, DeliveryState.FAILED, error.code, error.detail, "smtp"), False
+            else:
+                self._account_works(tenant, account)
+                return self._accepted(job, accepted, now, "smtp"), False
+        job = replace(job, shared_address=account is not None)
+        try:
+            message = outbound.build(
+                job,
+                tenant,
+                mail_domain=self._mail_domain,
+                sender_address=self._shared_sender,
+                file_contents=contents,
+                raw_mail=raw_mail,
+                now=now,
+                message_id_replaced=True,
+            )
+            accepted = self._shared.send(
+                message,
+                envelope_sender=self._shared_sender,
+                recipient=job.recipient,
+                tags={"tenant": job.slug, "job": job.id},
+            )
+        except DeliveryDeferred as error:
+            return self._deferred(job, now, error.code, error.detail, self._shared.name), opened
+        except DeliveryUnknown as error:
+            return self._ended(
+                job, DeliveryState.UNKNOWN, error.code, error.detail, self._shared.name
+            ), opened
+        except DeliveryFailed as error:
+            return self._ended(job, DeliveryState.FAILED, error.code, error.detail, self._shared.name), opened
+        return self._accepted(job, accepted, now, self._shared.name), opened
+
+    def _through_account(
+        self,
+        job: OutboundJob,
+        tenant: Tenant,
+        account: SmtpAccount,
+        contents: dict[str, bytes],
+        now: datetime,
+    ) -> Accepted:
+        sender = account.from_email or account.username
+        named = replace(job, from_name=_from_name(job, account, tenant))
+        message = outbound.build(
+            named,
+            tenant,
+            mail_domain=self._mail_domain,
+            sender_address=sender,
+            file_contents=contents,
+            now=now,
+        )
+        login = SmtpLogin(
+            host=account.host,
+            port=account.port,
+            username=account.username,
+            password=self._vault.decrypt(tenant.slug, account.encrypted_password),
+            from_email=sender,
+            from_name=account.from_name,
+            provider=account.provider,
+        )
+        transport = self._smtp(tenant.slug, login)
+        return transport.send(
+            message, envelope_sender=sender, recipient=job.recipient, tags={"tenant": job.slug, "job": job.id}
+        )
+
+    # ---- the account's breaker ---------------------------------------------------------------------
+
+    def _account_failed(
+        self, tenant: Tenant, account: SmtpAccount, refused: AccountRefused, now: datetime
+    ) -> bool:
+        """Count a failure of the account; open the breaker when it is time. True when it opened just now."""
+        failures = account.failures + 1
+        was_open = account.breaker is BreakerState.OPEN
+        opens = was_open or refused.at_once or failures >= BREAKER_OPENS_AFTER
+        wait = PROBE_AFTER * min(2 ** max(0, failures - BREAKER_OPENS_AFTER), 16)
+        changed = replace(
+            account,
+            failures=failures,
+            breaker=BreakerState.OPEN if opens else BreakerState.CLOSED,
+            breaker_reason=refused.code if opens else "",
+            breaker_probe_at=now + wait if opens else None,
+        )
+        saved = self._save(replace(tenant, smtp=changed), tenant, now)
+        if saved and opens and not was_open:
+            self._tell_admins(tenant, refused, now)
+            return True
+        return opens and not was_open
+
+    def _account_works(self, tenant: Tenant, account: SmtpAccount) -> None:
+        if account.failures == 0 and account.breaker is BreakerState.CLOSED:
+            return
+        healed = replace(
+            account, failures=0, breaker=BreakerState.CLOSED, breaker_reason="", breaker_probe_at=None
+        )
+        self._save(replace(tenant, smtp=healed), tenant, self._clock.now())
+
+    def _save(self, changed: Tenant, seen: Tenant, now: datetime) -> bool:
+        """Write the breaker's state. Somebody else's newer settings win; False then."""
+        try:
+            self._tenants[seen.slug] = (now, self._store.put_tenant(changed))
+        except (Conflict, StoreUnavailable):
+            self._tenants.pop(seen.slug, None)
+            return False
+        return True
+
+    def _tell_admins(self, tenant: Tenant, refused: AccountRefused, now: datetime) -> None:
+        composer = self._composer()
+        text = (
+            f"Mail could not be sent through your own mail account ({refused.code.replace('_', ' ')}). "
+            "Nothing is lost: until it works again, mail goes out through the shared address, and answers "
+            "still reach the right ticket.\n\nOpen Settings, Outbound Email (SMTP), choose Configure, then Send "
+            "Test: it names the field to mend."
+        )
+        jobs = tuple(
+            composer.plain(
+                tenant,
+                tenant.slug,
+                MailKind.MESSAGE,
+                Participant(member.email, member.name),
+                {"text": text},
+                subject="Your own mail account refuses our mail",
+                cause=f"breaker#{tenant.slug}#{now.isoformat()}",
+                now=now,
+                automatic=True,
+            )
+            for member in tenant.members
+            if member.role is Role.ADMIN
+        )
+        try:
+            self._store.commit(Change(slug=tenant.slug, jobs=jobs))
+            self._queue.put([(job.slug, job.id) for job in jobs])
+        except (ChangeRefused, StoreUnavailable):
+            return  # the breaker's state in Settings says the same; the mail itself matters more now
+
+    # ---- outcomes -------------------------------------------------------------------------------------
+
+    def _accepted(self, job: OutboundJob, accepted: Accepted, now: datetime, way: str) -> OutboundJob:
+        return replace(
+            job,
+            state=DeliveryState.ACCEPTED,
+            transport=way,
+            accepted_at=now,
+            remote_message_id=accepted.remote_message_id,
+            error_code=job.error_code if job.shared_address else "",
+            error_detail=accepted.server_words[:400],
+        )
+
+    def _ended(self, job: OutboundJob, state: DeliveryState, code: str, detail: str, way: str) -> OutboundJob:
+        return replace(job, state=state, error_code=code, error_detail=detail[:400], transport=way)
+
+    def _deferred(
+        self, job: OutboundJob, now: datetime, code: str, detail: str, way: str = ""
+    ) -> OutboundJob:
+        if now - job.created_at > GIVE_UP_AFTER:
+            return self._ended(job, DeliveryState.FAILED, "gave_up", f"{code}: {detail}", way)
+        wait = BACKOFF_SECONDS[min(job.attempts, len(BACKOFF_SECONDS)) - 1] * random.uniform(0.8, 1.2)  # noqa: S311
+        return self._later(replace(job, transport=way), now, code, detail, wait)
+
+    @staticmethod
+    def _later(job: OutboundJob, now: datetime, code: str, detail: str, seconds: float) -> OutboundJob:
+        return replace(
+            job,
+            state=DeliveryState.DEFERRED,
+            error_code=code,
+            error_detail=detail[:400],
+            due_at=now + timedelta(seconds=seconds),
+        )
+
+    def _queue_again(self, job: OutboundJob, now: datetime) -> None:
+        delay = int((job.due_at - now).total_seconds())
+        if delay > LONGEST_QUEUE_DELAY_SECONDS:
+            return
+        try:
+            self._queue.put([(job.slug, job.id)], delay_seconds=max(0, delay))
+        except StoreUnavailable:
+            return  # the sweep finds it by its due time
+
+    def _not_waiting(self, slug: str, job_id: str, now: datetime) -> DeliverOutcome:
+        """Sent, held by another sender, or left by one that died: then nobody knows whether it went."""
+        job: OutboundJob | None = self._store.job(slug, job_id)
+        if job is None:
+            return DeliverOutcome(slug, job_id, "gone")
+        if job.state is DeliveryState.SENDING and job.claimed_until and job.claimed_until < now:
+            lost = self._ended(
+                job, DeliveryState.UNKNOWN, "sender_died", "the sender ended before it knew the answer", ""
+            )
+            if self._store.settle(lost):
+                return self._outcome(lost, now, False)
+        return self._outcome(job, now, False)
+
+    @staticmethod
+    def _outcome(job: OutboundJob, now: datetime, opened: bool) -> DeliverOutcome:
+        return DeliverOutcome(
+            job.slug,
+            job.id,
+            job.state.value,
+            job.error_code,
+            job.transport,
+            job.kind.value,
+            job.ticket_number,
+            (now - job.created_at).total_seconds(),
+            opened,
+        )
+
+    def _tenant(self, slug: str, mail_version: int, now: datetime) -> Tenant | None:
+        kept = self._tenants.get(slug)
+        if kept and now - kept[0] < TENANT_KEPT and kept[1] and kept[1].mail_version >= mail_version:
+            return kept[1]
+        if slug == "-":
+            return None
+        tenant: Tenant | None = self._store.tenant(slug)
+        self._tenants[slug] = (now, tenant)
+        return tenant
+
+
+class Sweeper:
+    """Queues again what has waited too long: a queue that was down, a sender that died, a long backoff."""
+
+    def __init__(self, *, store: Any, queue: JobQueue, clock: Clock) -> None:
+        self._store = store
+        self._queue = queue
+        self._clock = clock
+
+    def sweep(self) -> int:
+        """Queue every due job once and return how many. Each is then left alone for ten minutes.
+
+        Raises:
+            StoreUnavailable: the next sweep goes on.
+        """
+        now = self._clock.now()
+        found = 0
+        batch: list[tuple[str, str]] = []
+        for slug, job_id in self._store.due_jobs(now):
+            if self._store.postpone(slug, job_id, now, now + SWEEP_AGAIN):
+                batch.append((slug, job_id))
+                found += 1
+            if len(batch) == 100:
+                self._queue.put(batch)
+                batch = []
+        if batch:
+            self._queue.put(batch)
+        return found
+
+
+def _usable(account: SmtpAccount, now: datetime) -> bool:
+    if account.breaker is BreakerState.CLOSED:
+        return True
+    return account.breaker_probe_at is not None and account.breaker_probe_at <= now
+
+
+def _from_name(job: OutboundJob, account: SmtpAccount, tenant: Tenant) -> str:
+    """The tenant's From name stands where the tenant's name would; a person's name stays in front."""
+    if not account.from_name:
+        return job.from_name
+    person, via, _ = job.from_name.rpartition(" via ")
+    return f"{person}{via}{account.from_name}" if via else account.from_name
