@@ -3,7 +3,7 @@
 Every line carries the correlation id: the SES message id on the way in, ``slug/job`` on the way out.
 Metrics (namespace ``Servelo``): MailReceived, TicketCreated, CommentAdded, MailRejected (by code),
 SecondsToTicket; MailSent, MailFailed, MailUnknown, MailDeferred, BreakerOpened (by tenant), SecondsToSend,
-OutboxSwept.
+OutboxSwept. Dimensions: service and stage, so that two stages in one account stay apart.
 """
 
 from __future__ import annotations
@@ -18,10 +18,12 @@ os.environ.setdefault("POWERTOOLS_METRICS_NAMESPACE", "Servelo")
 
 logger = Logger(utc=True)
 metrics = Metrics()
+_STAGE = os.environ.get("STAGE") or "dev"
+metrics.set_default_dimensions(stage=_STAGE)
 
 
 def count(name: str, value: float = 1) -> None:
-    """Add to a metric without dimensions besides the service."""
+    """Add to a metric without dimensions besides service and stage."""
     metrics.add_metric(name=name, unit=MetricUnit.Count, value=value)
 
 
@@ -34,3 +36,4 @@ def count_by(name: str, dimension: str, of: str) -> None:
     """Count once under one dimension of its own (an outcome code, a tenant)."""
     with single_metric(name=name, unit=MetricUnit.Count, value=1) as metric:
         metric.add_dimension(name=dimension, value=of or "none")
+        metric.add_dimension(name="stage", value=_STAGE)
