@@ -1,6 +1,7 @@
 """Adaptors for the scoring tools: ``module:function`` that take raw bytes and give what the tools compare.
 
 score_mime.py CORPUS --parser bench.eval_adapters:mime
+score_bounces.py CORPUS --parser bench.eval_adapters:bounces
 """
 
 from __future__ import annotations
@@ -11,6 +12,7 @@ from typing import Any
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "layers" / "common"))
 
+from servelo.mail.bounce import read_bounce_bytes
 from servelo.mail.inbound import read_mail
 
 
@@ -32,3 +34,11 @@ def mime(raw: bytes) -> dict[str, Any]:
             for one in mail.attachments
         ],
     }
+
+
+def bounces(raw: bytes) -> list[dict[str, Any]]:
+    """Return the failed recipients in the words of ``score_bounces.py``; [] when the mail is no bounce."""
+    return [
+        {"recipient": one.recipient, "status": one.status, "permanent": one.permanent}
+        for one in read_bounce_bytes(raw).recipients
+    ]

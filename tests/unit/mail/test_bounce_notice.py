@@ -510,7 +510,8 @@ Date: 'Mon, 05 May 2025 09:00:00 +0000'
 
 1 error(s):
 
-SMTP Server <mx.example.net> rejected recipient <kim@example.net> (Error following RCPT command). It responded as follows: [550 5.1.1 User unknown]
+SMTP Server <mx.example.net> rejected recipient <kim@example.net> (Error following RCPT
+command). It responded as follows: [550 5.1.1 User unknown]
 """,
         ("kim@example.net",),
         True,
@@ -670,7 +671,8 @@ From: desk@acme.example
 
   kim@example.net
     SMTP error from remote mail server after RCPT TO:<kim@example.net>:
-    550 Message was not accepted -- invalid mailbox.  Local mailbox kim@example.net is unavailable: user not found
+    550 Message was not accepted -- invalid mailbox.  Local mailbox
+    kim@example.net is unavailable: user not found
 """,
         ("kim@example.net",),
         True,

@@ -59,8 +59,6 @@ def read_bounce(part: Part) -> Bounce:
         recipients = _of_groups(groups)
         if recipients or any(_action(group) in rules.SUCCESSFUL_ACTIONS for group in groups):
             return _with_originals(part, recipients)
-    if not _may_be_notice(part, bool(kinds & rules.REPORT_TYPES)):
-        return Bounce()
     return _of_text(part, bool(kinds & rules.REPORT_TYPES))
 
 
@@ -84,9 +82,8 @@ def read_complaint(part: Part) -> Complaint:
     notification = _ses_notification(part)
     complaint = _dict(notification.get("complaint"))
     if complaint:
-        recipients = [
-            _text(_dict(entry).get("emailAddress")) for entry in _list(complaint.get("complainedRecipients"))
-        ]
+        entries = map(_dict, _list(complaint.get("complainedRecipients")))
+        recipients = [_text(entry.get("emailAddress")) for entry in entries]
         return Complaint(
             _text(complaint.get("complaintFeedbackType")) or "abuse",
             tuple(address for address in recipients if "@" in address),
@@ -126,8 +123,8 @@ def _report_groups(part: Part) -> list[dict[str, str]]:
                 fields: dict[str, str] = {}
                 for name, value in group.headers:
                     # An address is kept as it was sent to, even if it looks like an encoded word.
-                    raw = name in _RECIPIENT_FIELDS and "=?" in (text := group.get_unfolded(name))
-                    fields.setdefault(name, text if raw else value)
+                    as_sent = name in _RECIPIENT_FIELDS and "=?" in (text := group.get_unfolded(name))
+                    fields.setdefault(name, text if as_sent else value)
                 if any(name in fields for name in _RECIPIENT_FIELDS):
                     groups.append(fields)
     return groups[:MAX_GROUPS]
@@ -142,7 +139,7 @@ def _notice_text(part: Part) -> str:
     htmls: list[str] = []
     size = 0
     for child in _own_parts(part):
-        if size > MAX_TEXT_BYTES or child.is_multipart and child.children:
+        if size > MAX_TEXT_BYTES or (child.is_multipart and child.children):
             continue
         if child.disposition == "attachment" and texts:
             continue
@@ -207,14 +204,12 @@ def _of_groups(groups: Iterable[dict[str, str]], fallback: str = "") -> list[Bou
 
 def _report_address(value: str) -> str:
     """Return the addr-spec of ``rfc822; <a@b>`` and its kin, ``""`` when it holds none."""
-    text = value.partition(";")[2] or value
-    text = text.strip()
-    match = ADDRESS.search(text[:1000])
+    match = ADDRESS.search(value[:1000])  # the ";" before it is what lets a local part be in any script
     return _clean(match[0]) if match is not None else ""
 
 
 def _status_of(field: str, words: str) -> str:
-    """Return the enhanced code that says most: the field's, or the remote server's own where that is exacter."""
+    """Return the enhanced code that says most: the field's, or the remote server's where that is exacter."""
     in_field = _ENHANCED.search(field)
     in_words = _ENHANCED.search(words[:2000])
     status = in_field[1] if in_field else ""
@@ -239,30 +234,35 @@ def _exactness(status: str) -> int:
 # Text
 
 
-def _may_be_notice(part: Part, report: bool) -> bool:
-    """Whether anything in the header speaks for a notice, or nothing speaks for a person."""
-    if report or part.get("x-failed-recipients") or _is_daemon(part):
-        return True
-    if _ANSWERED.match(part.get("subject").strip()) and (part.get("in-reply-to") or part.get("references")):
-        return False
-    return "out_of_office_subject" not in _signals(part)
+# Signals of ``automatic`` that a mail of a person may carry: they are no evidence for a notice.
+_WEAK_SIGNALS = frozenset(
+    (
+        "precedence",
+        "list_id",
+        "list_unsubscribe",
+        "x_auto_response_suppress",
+        "x_ms_exchange_inbox_rules_loop",
+        "x_amazon_mail_relay_type",
+        "multipart_report",
+        "receipt",
+    )
+)
 
 
-def _signals(part: Part) -> tuple[str, ...]:
-    return automatic.classify(part.headers).signals
-
-
-def _is_daemon(part: Part) -> bool:
+def _daemon(part: Part) -> str:
+    """Return ``sure`` for a sender that only programs have, ``likely`` for one people share, else ``""``."""
     sender = part.get("from").strip()
     lower = sender.lower()
     if lower in ("", "<>") or lower.endswith("<>"):
-        return "from" in {name for name, _ in part.fields}
+        return "sure" if any(name == "from" for name, _ in part.fields) else ""
     match = ADDRESS.search(lower)
     local_part = match[0].rpartition("@")[0] if match else lower.strip("<>")
-    if rules.DAEMON_LOCAL_PARTS.match(local_part):
-        return True
     name = lower.replace(match[0], " ") if match else lower
-    return rules.DAEMON_NAMES.search(name) is not None
+    if rules.SURE_LOCAL_PARTS.match(local_part) or rules.SURE_NAMES.search(name):
+        return "sure"
+    if rules.DAEMON_LOCAL_PARTS.match(local_part) or rules.DAEMON_NAMES.search(name):
+        return "likely"
+    return ""
 
 
 def _of_text(part: Part, report: bool) -> Bounce:
@@ -270,22 +270,29 @@ def _of_text(part: Part, report: bool) -> Bounce:
     if ses:
         return _of_ses(ses)
     failed = _addresses(", ".join(part.get_all("x-failed-recipients")[:20]))
+    daemon = _daemon(part)
+    signals = automatic.classify(part.headers).signals
     subject = _SPACES.sub(" ", part.get("subject")[:500]).strip().lower()
-    evidence = sum(
-        (
-            2 if report or failed else 0,
-            2 if _is_daemon(part) else 0,
-            2 if rules.SUBJECTS.match(subject) else 0,
-            1 if part.get("return-path").strip() in ("<>", "") and "return-path" in dict(part.fields) else 0,
-            1 if automatic.classify(part.headers).withhold_answer else 0,
-        )
-    )
+    if not (report or failed or daemon):
+        if "out_of_office_subject" in signals:
+            return Bounce()
+        if _ANSWERED.match(subject) and (part.get("in-reply-to") or part.get("references")):
+            return Bounce()
+    told = rules.SUBJECTS.match(subject) is not None
+    machine = report or bool(failed) or bool(daemon) or bool(set(signals) - _WEAK_SIGNALS)
+    if not machine and not told:
+        return Bounce()
     notice = bounce_notice.read(_notice_text(part))
-    if not evidence and not notice.opening_first:
+    # A person who asks about a delivery, or who pastes a notice below a question, did not send a bounce.
+    if machine:
+        convincing = report or bool(failed) or daemon == "sure" or notice.opening or told
+    else:
+        convincing = told and notice.sure
+    if not convincing:
         return Bounce()
     own = {address.lower() for name in ("from", "to") for address in _addresses(part.get(name))}
-    recipients = _of_notice(notice, failed, own, subject, report)
-    if not recipients and evidence >= 2:
+    recipients = _of_notice(notice, failed, own, subject, bare=report or notice.opening)
+    if not recipients and machine:
         within = _bounce_within(part)
         if within:
             return within
@@ -306,27 +313,22 @@ def _bounce_within(part: Part) -> Bounce:
 
 
 def _of_notice(
-    notice: Notice, failed: Sequence[str], own: set[str], subject: str, report: bool
+    notice: Notice, failed: Sequence[str], own: set[str], subject: str, bare: bool
 ) -> list[BouncedRecipient]:
     text = "\n".join(notice.lines)[:20_000]
     if notice.groups:
         recipients = _of_groups(notice.groups, text)
         if recipients or any(_action(group) in rules.SUCCESSFUL_ACTIONS for group in notice.groups):
             return recipients
-    convincing = notice.opening or report or bool(failed) or bool(rules.SUBJECTS.match(subject))
     findings: list[Finding] = []
-    in_subject = bounce_notice.in_sentence(subject) if convincing else []
-    for candidates in (notice.listed, notice.told, in_subject, notice.bare if convincing else []):
+    in_subject = bounce_notice.in_sentence(subject)
+    for candidates in (notice.listed, notice.told, in_subject, notice.bare if bare else []):
         findings = [finding for finding in candidates if not _is_own(finding.address, own)]
         if findings:
             break
     if failed:
         words = {finding.address.lower(): finding for finding in (*notice.listed, *notice.told)}
         findings = [words.get(address.lower(), Finding(address, text[:2000])) for address in failed]
-    elif not convincing and not any(
-        rules.FAILURE_WORDS.search(finding.reason.lower()) for finding in findings
-    ):
-        return []
     delayed = _is_delay(text, subject)
     recipients = []
     seen: set[str] = set()

@@ -32,21 +32,25 @@ _LOCAL = (
 _DOMAIN = r"(?:[^\W_](?:[\w-]|\.(?=[\w]))*+|\[[\d.]{7,15}\])"
 ADDRESS = re.compile(rf"(?<![A-Za-z0-9!#$%&+/?^_`{{}}~.\-]){_LOCAL}@{_DOMAIN}")
 _LINE_FIRST = re.compile(
-    rf"^(?P<indent>[\s*•·|o-]*?)(?:\d{{1,3}}[.)]\s+)?[<\"'(\[]*+(?:(?:mailto|smtp|rfc822)[:;]\s*+)?(?P<address>{_LOCAL}@{_DOMAIN})"
+    rf"^(?P<indent>[\s*•·|o-]*?)(?:\d{{1,3}}[.)]\s+)?[<\"'(\[]*+(?:(?:mailto|smtp|"
+    rf"rfc822)[:;]\s*+)?(?P<address>{_LOCAL}@{_DOMAIN})"
     r"[>\"')\]]*+(?:\s*<mailto:[^>]*+>)?(?P<rest>.*)$",
     re.I,
 )
 _BRACKETED = re.compile(rf"^<(?P<address>{_LOCAL}@{_DOMAIN})>")
 _RCPT = re.compile(
-    rf"^[\s]*(?:>>> ?|sent <<< ?|in: +|c: +|-->? ?|smtp> ?|\*\* ?)?rcpt to: *<?(?P<address>{_LOCAL}@{_DOMAIN})",
+    rf"^[\s]*(?:>>> ?|sent <<< ?|in: +|c: +|-->? ?|smtp> ?|"
+    rf"\*\* ?)?rcpt to: *<?(?P<address>{_LOCAL}@{_DOMAIN})",
     re.I,
 )
 _ANSWER = re.compile(r"^\s*(?:<<<|received >>>|out:|s:|<--?|smtp<)?\s*(?P<code>[2-5]\d\d)(?=[\s-]|$)", re.I)
 _SENDMAIL_LINE = re.compile(
-    rf"^\s*(?:<<< )?[45]\d\d[ -](?:#?[45]\.\d{{1,3}}\.\d{{1,3}} )?<?(?P<address>{_LOCAL}@{_DOMAIN})>?(?:\.\.\.|[,:] )"
+    rf"^\s*(?:<<< )?[45]\d\d[ -](?:#?[45]\.\d{{1,3}}\.\d{{1,3}} "
+    rf")?<?(?P<address>{_LOCAL}@{_DOMAIN})>?(?:\.\.\.|[,:] )"
 )
 _EXPANDED = re.compile(
-    rf"(?:expanded|generated) from:? *<?(?P<address>{_LOCAL}@{_DOMAIN})|original(?:ly)? address(?:ed to)?:? *<?(?P<other>{_LOCAL}@{_DOMAIN})",
+    rf"(?:expanded|generated) from:? *<?(?P<address>{_LOCAL}@{_DOMAIN})|"
+    rf"original(?:ly)? address(?:ed to)?:? *<?(?P<other>{_LOCAL}@{_DOMAIN})",
     re.I,
 )
 _X400 = re.compile(rf"[;: ]smtp[=:](?P<address>{_LOCAL}@{_DOMAIN})(?P<other>)", re.I)
@@ -89,7 +93,8 @@ _BLOCK_TAGS = frozenset(
 
 @dataclass(slots=True)
 class Finding:
-    """One address that a notice names: *reason* is the text about it, *original* the address it came from."""
+    """One address that a notice names: *reason* is the text about it, *original* the address it came "
+    "from."""
 
     address: str
     reason: str = ""
@@ -107,7 +112,8 @@ class Notice:
         bare: other addresses that begin a line.
         lines: the text above the returned mail.
         returned: the text of the returned mail, as far as it was kept.
-        opening: a sentence of ``bounce_rules.OPENINGS`` was found, in the first lines or (False) not at all.
+        opening: a sentence of ``bounce_rules.OPENINGS`` stands in the first 80 lines that are not empty.
+        sure: one of ``bounce_rules.SURE_OPENINGS`` stands in the first four.
     """
 
     groups: list[dict[str, str]]
@@ -117,11 +123,12 @@ class Notice:
     lines: list[str]
     returned: list[str]
     opening: bool
-    opening_first: bool
+    sure: bool
 
 
 def text_of_html(html: str) -> str:
-    """Return *html* with block elements on lines of their own and without tags; good enough for a notice."""
+    """Return *html* with block elements on lines of their own and without tags; good enough for a "
+    "notice."""
     import html as entities
 
     html = html[:MAX_TEXT_CHARS]
@@ -166,7 +173,7 @@ def read(text: str) -> Notice:
     returned = lines[end:]
     lines = lines[:end]
     kept = ["" if _QUOTED.match(line) else line for line in lines]
-    opening, opening_first = _opening(kept)
+    opening, sure = _opening(kept)
     return Notice(
         groups=list(_groups(kept)),
         listed=(listed := list(_listed(kept))),
@@ -175,24 +182,29 @@ def read(text: str) -> Notice:
         lines=kept,
         returned=returned,
         opening=opening,
-        opening_first=opening_first,
+        sure=sure,
     )
 
 
 def _opening(lines: Sequence[str]) -> tuple[bool, bool]:
     seen = 0
     previous = ""
+    opening = sure = False
     for line in lines:
         text = line.strip().lower()
         if not text:
             continue
         seen += 1
-        if seen > 80:
+        if seen > 80 or (opening and seen > 4):
             break
-        if rules.OPENINGS.search(text) or (previous and rules.OPENINGS.search(f"{previous} {text}")):
-            return True, seen <= 4
+        joined = f"{previous} {text}"
+        if seen <= 4 and rules.SURE_OPENINGS.search(joined):
+            return True, True
+        opening = (
+            opening or rules.OPENINGS.search(text) is not None or rules.OPENINGS.search(joined) is not None
+        )
         previous = text
-    return False, False
+    return opening, sure
 
 
 def _returned_at(lines: Sequence[str]) -> int:
@@ -317,7 +329,8 @@ def _reason(lines: Sequence[str], number: int, rest: str) -> tuple[str, str, str
 
 
 def _is_continuation(line: str, head: str) -> bool:
-    """Whether *line* begins with an address but is indented deeper than the entry's *head*: a wrapped reason."""
+    """Whether *line* begins with an address but is indented deeper than the entry's *head*: a "
+    "wrapped reason."""
     return len(line) - len(line.lstrip()) > len(head) - len(head.lstrip()) + 1
 
 

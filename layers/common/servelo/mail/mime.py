@@ -305,8 +305,13 @@ def _read_groups(part: Part, budget: _Budget) -> None:
             part.children.append(Part(fields, "text/plain", {}, source, body, body, head=position))
             position = max(body, position + 1)
         else:
-            line_end = source.find(b"\n", position)
-            position = line_end + 1 if line_end >= 0 else len(source)
+            # No field in the whole block: on to the next one. Line by line, a long block would cost n * n.
+            budget.parts -= 1
+            blank = _BLANK_LINE.search(source, position)
+            position = blank.end() if blank else len(source)
+
+
+_BLANK_LINE = re.compile(rb"\n\r?\n")
 
 
 def decode_uu(data: bytes) -> bytes:
