@@ -298,8 +298,8 @@ class PostingItem(Item, discriminator="posting"):
 
 def bind(table_name: str, region: str) -> None:
     """Point all items at one table. pynamodb reads ``Meta`` when it connects, so this must come first."""
-    Item.Meta.table_name = table_name  # type: ignore[assignment]
-    Item.Meta.region = region
+    Item.Meta.table_name = table_name
+    Item.Meta.region = region  # type: ignore[assignment]
     for model in _all_models(Item):
         model._connection = None
 
