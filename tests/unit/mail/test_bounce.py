@@ -311,8 +311,8 @@ NOT_BOUNCES = {
     ),
     "forwarded bounce": raw(
         "From: Nadia Berg <nadia@customer.example>\nSubject: Fwd: Undelivered Mail Returned to Sender\n"
-        'MIME-Version: 1.0\nContent-Type: multipart/mixed; boundary="b7"\n\n--b7\nContent-Type: text/plain\n\n'
-        "What is this?\n\n--b7\nContent-Type: message/rfc822\n\n"
+        'MIME-Version: 1.0\nContent-Type: multipart/mixed; boundary="b7"\n\n'
+        "--b7\nContent-Type: text/plain\n\nWhat is this?\n\n--b7\nContent-Type: message/rfc822\n\n"
         + report(FAILED).decode().replace("\r\n", "\n")
         + "\n--b7--\n"
     ),
@@ -462,3 +462,14 @@ def test_corpus_keeps_its_share_of_right_recipients() -> None:
         known += 1
         right += bool(found & {address.lower() for address in expected["recipients"]})
     assert right >= 0.98 * known
+
+
+def test_escapes_in_a_notification_bring_no_line_end_and_no_lone_surrogate() -> None:
+    text = (
+        json.dumps(NOTIFICATION)
+        .replace("smtp; 550", "smtp;\\r\\nX: \\ud800 550")
+        .replace("0100", "\\n\\udc00")
+    )
+    bounce = read_bounce_bytes(raw(f"From: no-reply@sns.amazonaws.com\n\n{text}\n"))
+    written = only(bounce).diagnostic + "".join(bounce.original_message_ids)
+    assert written.encode("utf-8").decode("utf-8").isprintable()

@@ -694,6 +694,113 @@ Received: from desk.example
         "user-unknown",
     ),
     Case(
+        "arrows before the address",
+        DAEMON,
+        "FAILURE NOTICE :",
+        """  ----- The following addresses had permanent fatal errors -----
+
+>>> kim@example.net <kim@example.net>
+
+  ----- Transcript of session follows -----
+550 sorry, no mailbox here by that name (#5.1.1)
+
+  ----- Original message follows -----
+Received: from desk.example
+""",
+        ("kim@example.net",),
+        True,
+        "user-unknown",
+    ),
+    Case(
+        "mailing list that takes members only",
+        "cats-admin@lists.example.net",
+        "NOT MEMBER article from desk@acme.example (cats ML)",
+        """Hi, I am the fml ML manager for the ML <cats@lists.example.net>.
+
+An article from <desk@acme.example> was refused: the sender is not a member.
+
+Original mail as follows:
+""",
+        ("cats@lists.example.net",),
+        True,
+        "policy",
+    ),
+    Case(
+        "picture message",
+        "<sysadmin@vzwpix.example>",
+        "Undeliverable Message",
+        """Message could not be delivered to mobile.
+Error: No valid recipients for this MM
+
+To: 5551234567@vzwpix.example
+Subject: Your request
+""",
+        ("5551234567@vzwpix.example",),
+        True,
+        "user-unknown",
+    ),
+    Case(
+        "Chinese, HTML-less report of a big provider",
+        "<postmaster@163.example>",
+        "退信：Your request",
+        """您的邮件无法投递到以下地址
+kim@example.net
+550 User not found: kim@example.net
+""",
+        ("kim@example.net",),
+        True,
+        "user-unknown",
+    ),
+    Case(
+        "Kerio",
+        "postmaster@example.org",
+        "Delivery Notification: Delivery has failed",
+        """Your message
+
+   From:    desk@acme.example
+   Subject: Your request
+
+has not been delivered to the following recipient:
+
+   <kim@example.net> ... mailbox does not exist
+""",
+        ("kim@example.net",),
+        True,
+        "user-unknown",
+    ),
+    Case(
+        "Mimecast",
+        "postmaster@mimecast.example",
+        "[Postmaster] Email Delivery Failure",
+        """This is a delivery failure notification message indicating that an email you
+addressed to email address :
+-- kim@example.net
+
+could not be delivered. The problem appears to be :
+-- Recipient email address is possibly incorrect
+
+Additional information follows :
+-- 5.1.1 User Unknown
+
+This condition occurred after 1 attempt(s) to deliver over a period of 0 hour(s).
+""",
+        ("kim@example.net",),
+        True,
+        "user-unknown",
+    ),
+    Case(
+        "Orange, French",
+        "MAILER-DAEMON@smtp.example.fr",
+        "Undelivered Mail Returned to Sender",
+        """Votre message n'a pas pu être remis au destinataire suivant :
+
+<kim@example.net>: adresse inconnue
+""",
+        ("kim@example.net",),
+        True,
+        "user-unknown",
+    ),
+    Case(
         "report in plain text",
         "MAILER-DAEMON@us-west-2.amazonses.example",
         "Delivery Status Notification (Failure)",

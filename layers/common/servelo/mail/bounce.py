@@ -21,6 +21,7 @@ from typing import Any
 from servelo.mail import automatic, bounce_notice, mime
 from servelo.mail import bounce_rules as rules
 from servelo.mail.bounce_notice import ADDRESS, Finding, Notice
+from servelo.mail.headers import one_line
 from servelo.mail.inbound_mail import Bounce, BouncedRecipient, Complaint
 from servelo.mail.mime import Part
 
@@ -533,7 +534,7 @@ def _of_ses(notification: dict[str, Any]) -> Bounce:
     permanent = _text(bounce.get("bounceType")).lower() == "permanent"
     recipients = []
     for entry in map(_dict, _list(bounce.get("bouncedRecipients"))):
-        address = _clean(_text(entry.get("emailAddress")))
+        address = next(iter(_addresses(_text(entry.get("emailAddress")))), "")
         action = _text(entry.get("action")).lower() or "failed"
         if address and action not in rules.SUCCESSFUL_ACTIONS:
             words = _SPACES.sub(" ", _text(entry.get("diagnosticCode"))).strip()
@@ -564,4 +565,5 @@ def _list(value: object) -> list[Any]:
 
 
 def _text(value: object) -> str:
-    return value[:2000] if isinstance(value, str) else ""
+    """Return a string of JSON as one safe line: escapes can bring in line ends and lone surrogates."""
+    return one_line(value[:2000]) if isinstance(value, str) else ""

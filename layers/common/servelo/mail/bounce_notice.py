@@ -32,7 +32,7 @@ _LOCAL = (
 _DOMAIN = r"(?:[^\W_](?:[\w-]|\.(?=[\w]))*+|\[[\d.]{7,15}\])"
 ADDRESS = re.compile(rf"(?<![A-Za-z0-9!#$%&+/?^_`{{}}~.\-]){_LOCAL}@{_DOMAIN}")
 _LINE_FIRST = re.compile(
-    rf"^(?P<indent>[\s*•·|o-]*?)(?:\d{{1,3}}[.)]\s+)?[<\"'(\[]*+(?:(?:mailto|smtp|"
+    rf"^(?P<indent>[\s*•·|o-]*?(?:>>> +)?)(?:\d{{1,3}}[.)]\s+)?[<\"'(\[]*+(?:(?:mailto|smtp|"
     rf"rfc822)[:;]\s*+)?(?P<address>{_LOCAL}@{_DOMAIN})"
     r"[>\"')\]]*+(?:\s*<mailto:[^>]*+>)?(?P<rest>.*)$",
     re.I,
@@ -405,7 +405,7 @@ def _sentence(lines: Sequence[str], number: int) -> Finding | None:
     before = line[: match.start()].lower()
     if number and lines[number - 1].strip():
         before = f"{lines[number - 1].strip().lower()[-120:]} {before}"
-    after = " ".join((line[match.end() :], *lines[number + 1 : number + 2]))[:300].lower()
+    after = " ".join((line[match.end() :], *lines[number + 1 : number + 4]))[:300].lower()
     if rules.SENTENCES.search(before) and (
         rules.FAILURE_WORDS.search(before) or rules.FAILURE_WORDS.search(after)
     ):

@@ -229,7 +229,8 @@ REASONS: tuple[Reason, ...] = (
         _any(
             r"polic(?:y|ies)|\bspf\b|\bdkim\b|\bdmarc\b|authentication|unauthenticated|unauthori[sz]ed|"
             r"not authori[sz]ed|"
-            r"permission|(?:access|sender|message|mail|transaction)[^.]{0,20} (?:denied|rejected|"
+            r"permission|not a? ?member|not relayed|(?:access|sender|message|mail|"
+            r"transaction)[^.]{0,20} (?:denied|rejected|"
             r"refused|not (?:permitted|allowed|accepted))|"
             r"reverse dns|\bptr\b|\bhelo\b|administrative|prohibition|content|security|not permitted|"
             r"not allowed|forbidden|rate limit"
@@ -310,7 +311,7 @@ DAEMON_LOCAL_PARTS = re.compile(
     r"mail[-_.]?delivery(?:[-_.](?:sub)?system)?|"
     r"mail[-_.]?delivery[-_.][a-z]+|mmdf|uucp|amavisd?|mailerdaemon[a-z]*|bounces?|nondelivery|"
     r"e\d{3}[-_]smtp[-_]mail[-_]service|mail[-_]?system|mail-admin|smtp|microsoftexchange[0-9a-f]+|"
-    r"delivery|poo?stmaster|mailsupport|system|mail\.administrator|dsn)$"
+    r"delivery|poo?stmaster|sysadmin|mailsupport|system|mail\.administrator|dsn)$"
 )
 DAEMON_NAMES = _any(
     r"mail(?:er)?[- ]?daemon",
@@ -335,7 +336,8 @@ SUBJECTS = re.compile(
     r"failure (?:notice|delivery|notification)|failed (?:mail|delivery|message)|"
     r"delivery (?:to|of|has been)|delayed (?:mail|delivery)|non[- ]?deliver|ndn\b|ndr\b|bounce|rejected|"
     r"unable to deliver|"
-    r"could not (?:send|deliver)|error (?:sending|delivering|mail)|unknown (?:user|recipient|address)|"
+    r"not member article|invalid mail found|could not (?:send|deliver)|error (?:sending|delivering|"
+    r"mail)|unknown (?:user|recipient|address)|"
     r"user unknown|"
     r"(?:warning: )?(?:could not send message|message (?:still|has not))|dsn|mailer-daemon|"
     r"permanent (?:delivery )?failure|"
@@ -367,6 +369,7 @@ SURE_OPENINGS = _any(
     r"this is the (?:qmail-send program|postfix program|mail system at host|mail delivery (?:agent|"
     r"system)|mailer-daemon)",
     r"this is the dragonfly mail agent",
+    r"i am the fml ml manager",
     r"this message was created automatically by (?:the )?(?:mail|our) (?:delivery )?(?:software|system|"
     r"server)",
     r"this is an automatically generated delivery status notification",
@@ -409,6 +412,9 @@ OPENINGS = _any(
     r"did not reach the following recipient",
     r"could ?n[o']t be delivered (?:because|to)",
     r"we had trouble delivering your message",
+    r"manager for the ml ",
+    r"no valid recipients for",
+    r"message could not be delivered",
     r"a message that you sent contained",
     r"an error (?:has )?occurred while (?:attempting|trying) to deliver",
     r"there was an error delivering",
@@ -495,6 +501,7 @@ KEYS = re.compile(
 
 # A line (or two, joined) that tells of a failure and names the address within the sentence.
 SENTENCES = _any(
+    r"manager for the ml\W{0,4}\s*$",
     r"(?:error|failed|failure|unable|fail|problem)s?\b.{0,60}\b(?:deliver|send|deliver(?:ing|y)|relay|"
     r"transmit).{0,60}\b(?:to|for|message to|mail to|address)\b\W{0,4}\s*$",
     r"(?:unable|failed|failure|could not|cannot|can't|couldn't|was not|wasn't|"
@@ -524,7 +531,8 @@ FAILURE_WORDS = _any(
     r"(?<![\d.])#?[45]\.\d{1,3}\.\d{1,3}(?![\d.]*\d)",
     r"fail|fatal|undeliver|unknown|reject|refus|not (?:be )?(?:deliver|exist|found|listed|known|accept|"
     r"recogn)|n[o']t exist|unable|cannot|can't|couldn't|could not",
-    r"invalid|error|full|quota|exceed|denied|disabled|no such|expired|timed out|time-?out|unrouteable|"
+    r"not a? ?member|not relayed|invalid|error|full|quota|exceed|denied|disabled|no such|expired|"
+    r"timed out|time-?out|unrouteable|"
     r"unavailable|deferred|suspended|does(?: not|n't)|bounce",
     r"did not|malformed|incorrect|illegal|moved|no (?:mailbox|mail ?box|user|account|route|mx|such)|"
     r"wasn.t found|could not be found|aborted|delay|isn't|not active|blocked|spam|too (?:big|large)",
