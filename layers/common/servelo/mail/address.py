@@ -137,6 +137,8 @@ class _Collector:
             name = self._decode(self.comments[-1]) if self.comments else ""
             compact = _AROUND.sub(r"\1", joined)
             unquoted = re.sub(r'^"[^"]*"@', "@", compact)
+            if unquoted.count("@") > 1 and len({identity(one) for one in bare}) < 2:
+                self.ambiguous = True  # ``a@b@c``
             if unquoted.count("@") == 1 and not re.search(r"\s", unquoted):
                 address = self._clean(compact)
                 if address:

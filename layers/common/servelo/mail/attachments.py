@@ -85,29 +85,31 @@ _DANGEROUS_EXTENSIONS = frozenset(
     "vsw vxd webloc website workflow ws wsb wsc wsf wsh xbap xhtml xht xla xlam xll xlsb xlsm xltm xml "
     "xps xsl xslt".split()
 )
-_DANGEROUS_TYPES = frozenset((
-    "application/vnd.microsoft.portable-executable",
-    "application/x-executable",
-    "application/x-mach-binary",
-    "application/java-vm",
-    "application/java-archive",
-    "application/x-ms-shortcut",
-    "application/x-iso9660-image",
-    "application/x-msdownload",
-    "application/x-msdos-program",
-    "application/x-sh",
-    "application/hta",
-    "application/javascript",
-    "application/x-javascript",
-    "application/x-shockwave-flash",
-    "application/xhtml+xml",
-    "application/xml",
-    "text/x-shellscript",
-    "text/html",
-    "text/javascript",
-    "text/xml",
-    "image/svg+xml",
-))  # fmt: skip
+_DANGEROUS_TYPES = frozenset(
+    (
+        "application/vnd.microsoft.portable-executable",
+        "application/x-executable",
+        "application/x-mach-binary",
+        "application/java-vm",
+        "application/java-archive",
+        "application/x-ms-shortcut",
+        "application/x-iso9660-image",
+        "application/x-msdownload",
+        "application/x-msdos-program",
+        "application/x-sh",
+        "application/hta",
+        "application/javascript",
+        "application/x-javascript",
+        "application/x-shockwave-flash",
+        "application/xhtml+xml",
+        "application/xml",
+        "text/x-shellscript",
+        "text/html",
+        "text/javascript",
+        "text/xml",
+        "image/svg+xml",
+    )
+)
 # What an extension promises; a file whose content is of another family is disguised.
 _PROMISES = {
     "pdf": ("application/pdf",),
@@ -201,7 +203,7 @@ def sniff(content: bytes) -> str:
             return content_type
     if content.startswith(b"PK\x03\x04"):
         return _sniff_zip(content)
-    if content.startswith(b"RIFF") and len(content) > 12:
+    if content.startswith(b"RIFF") and len(content) >= 12:
         return {b"WEBP": "image/webp", b"WAVE": "audio/wav", b"AVI ": "video/x-msvideo"}.get(
             content[8:12], ""
         )

@@ -333,7 +333,8 @@ def guess(data: bytes) -> str:
     script, share = "cp1252", 0.45
     for codec, common in (*_CYRILLIC_BYTES.items(), *_SCRIPTS.items()):
         found = sum(1 for byte in high if byte in common) / len(high)
-        if found > share and len(high) * 3 >= letters:
+        # German or French has a few high letters among many of ASCII; another script has little else.
+        if found > share and len(high) * 2 > letters and len(high) > 3:
             script, share = codec, found
     if share > 0.55:
         return script

@@ -79,9 +79,12 @@ class _Frame:
         if self.blank:
             self.blank = False
             if self.lines and self.lines[-1].strip("> "):
-                # An empty line between two quoted lines is quoted as well.
-                kept = len(prefix) - len(prefix.lstrip("> "))
-                self.lines.append(prefix[:kept].rstrip() if self.lines[-1].startswith(">") else "")
+                # An empty line between two quoted lines is quoted as deep as the shallower of them.
+                before = self.lines[-1]
+                depth = 0
+                while prefix.startswith("> ", 2 * depth) and before.startswith("> ", 2 * depth):
+                    depth += 1
+                self.lines.append(("> " * depth).rstrip())
         self.lines.append(prefix + text)
         for index, piece in enumerate(self.prefix):
             if piece and piece[0] not in "> ":

@@ -1,0 +1,104 @@
+"""Charsets: labels that lie, labels that are missing, and bytes that tell."""
+
+import pytest
+
+from servelo.mail import charset
+
+RUSSIAN = "Здравствуйте, у меня не работает принтер. Спасибо"
+SAMPLES = [
+    ("koi8_r", RUSSIAN),
+    ("cp1251", RUSSIAN),
+    ("cp866", RUSSIAN),
+    ("gb18030", "您好，我的打印机坏了，请帮忙看看。"),
+    ("big5hkscs", "您好，我的印表機壞了，請幫忙看看。"),
+    ("cp949", "안녕하세요 프린터가 고장났습니다"),
+    ("euc_jp", "こんにちは、プリンタが壊れました。"),
+    ("cp932", "こんにちは、プリンタが壊れました。"),
+    ("iso2022_jp", "こんにちは、プリンタが壊れました。"),
+    ("cp1253", "Γεια σας, ο εκτυπωτής δεν λειτουργεί"),
+    ("cp1255", "שלום המדפסת לא עובדת"),
+    ("cp1256", "مرحبا الطابعة لا تعمل"),
+    ("cp874", "สวัสดีครับ เครื่องพิมพ์เสีย"),
+    ("cp1252", "Grüße aus München, déjà vu, naïve café"),
+    ("utf-8", "Grüße 你好"),
+    ("utf-16", "Grüße 你好"),
+]
+
+
+@pytest.mark.parametrize(("codec", "text"), SAMPLES)
+def test_text_without_a_label_is_told_by_its_bytes(codec: str, text: str) -> None:
+    assert charset.decode(text.encode(codec))[0] == text
+
+
+@pytest.mark.parametrize(("codec", "text"), SAMPLES)
+def test_a_wrong_label_of_ascii_is_not_believed(codec: str, text: str) -> None:
+    assert charset.decode(text.encode(codec), "us-ascii") == (text, False)
+
+
+@pytest.mark.parametrize(
+    ("label", "codec"),
+    [
+        ("UTF-8", "utf-8"),
+        ('"utf8"', "utf-8"),
+        ("utf_8", "utf-8"),
+        ("ISO-8859-1", "cp1252"),
+        ("latin1", "cp1252"),
+        ("GB2312", "gb18030"),
+        ("gb_2312-80", "gb18030"),
+        ("x-gbk", "gb18030"),
+        ("ks_c_5601-1987", "cp949"),
+        ("Shift_JIS", "cp932"),
+        ("x-sjis", "cp932"),
+        ("csISO2022JP", "iso2022_jp_ext"),
+        ("KOI8-R", "koi8-r"),
+        ("koi8-u", "koi8-u"),
+        ("windows-1251", "cp1251"),
+        ("cp-1251", "cp1251"),
+        ("win-1251", "cp1251"),
+        ("iso-8859-8-i", "iso8859_8"),
+        ("tis-620", "cp874"),
+        ("ISO-8859-15", "iso8859-15"),
+        ("unknown-8bit", ""),
+        ("", ""),
+        ("utf-7", None),
+        ("unicode-1-1-utf-7", None),
+        ("no-such-charset", None),
+        ("hex", None),
+        ("rot13", None),
+        ("base64", None),
+        ("idna", None),
+        ("punycode", None),
+    ],
+)
+def test_labels_are_read_as_senders_mean_them(label: str, codec: str | None) -> None:
+    assert charset.codec_of(label) == codec
+
+
+def test_utf_8_is_seen_behind_the_label_of_a_one_byte_charset() -> None:
+    assert charset.decode("Grüße".encode(), "iso-8859-1") == ("Grüße", False)
+
+
+def test_an_unknown_label_does_not_lose_the_text() -> None:
+    assert charset.decode("Grüße".encode(), "x-made-up") == ("Grüße", False)
+
+
+def test_one_wrong_byte_in_utf_8_costs_one_character() -> None:
+    assert charset.decode("Grüße aus Köln".encode() + b"\xff", "utf-8")[0] == "Grüße aus Köln\ufffd"
+
+
+def test_latin_bytes_under_the_label_of_utf_8_are_read() -> None:
+    assert charset.decode("Grüße aus Köln".encode("cp1252"), "utf-8") == ("Grüße aus Köln", False)
+
+
+def test_the_holes_of_windows_1252_do_not_raise() -> None:
+    assert charset.decode(b"a\x81b\xe4", "windows-1252")[0] == "a\x81bä"
+
+
+def test_lone_surrogates_never_come_out() -> None:
+    for label in ("utf-8", "utf-16", "utf-16-le", "cp1252", "gb18030", ""):
+        text = charset.decode(b"a\xed\xa0\x80b\xd8\x00\x00\xd8", label)[0]
+        assert not any("\ud800" <= sign <= "\udfff" for sign in text)
+
+
+def test_utf_7_is_shown_as_the_ascii_that_it_is() -> None:
+    assert charset.decode(b"+ADw-script+AD4-", "utf-7") == ("+ADw-script+AD4-", False)
