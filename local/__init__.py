@@ -3,12 +3,11 @@
     settings       ports and folders, from the environment
     build          sam build and sam deploy, as an operator does them
     aws            ministack, the local AWS, and clients for it
-    template       what the built template says: routes, schedules, receipt rule, authorizer
+    template       what the built template says: routes, authorizer, receipt rule
     ses_inbound    plays the SES that takes mail: SMTP in, object and receipt notification out
     ses_outbound   plays the SES that sends mail: API in, mailbox and delivery events out
     submission     plays a tenant's own SMTP server
     http_front     plays the HTTP API: routes, JWT authorizer, payload 2.0
-    schedules      plays EventBridge's timer
     mailbox        every mail that went out, as files and as pages
     seed           two tenants and an operator, made by the services
     stack          starts and stops all of it

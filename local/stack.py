@@ -23,7 +23,6 @@ from local import build, certificates
 from local.aws import ARTIFACTS_BUCKET, LocalAws
 from local.http_front import HttpFront, make_event
 from local.mailbox import Mailbox, MailboxServer
-from local.schedules import Timer
 from local.ses_inbound import SesInbound
 from local.ses_outbound import SesOutbound
 from local.settings import HOST, REGION, ROOT, Interpreter, LocalSettings
@@ -91,7 +90,6 @@ class LocalStack:
         self._run(Submission(self.settings, self.certificates, self.mailbox))
         self._run(MailboxServer(self.settings, self.mailbox))
         self._run(HttpFront(self.settings, self.template.routes(), self.invoke, self._fetch_keys))
-        self._run(Timer(self.template.schedules(), self.invoke))
         with ThreadPoolExecutor() as pool:
             seeded = pool.submit(self._timed, "seed", self._seed)
             warm = pool.submit(self._timed, "warm up", self._warm_up)
@@ -157,18 +155,13 @@ class LocalStack:
 
     def _warm_up(self) -> None:
         # On Lambda, functions in use are warm; here the first mail would wait for three cold starts.
-        nothing = json.dumps({"Records": []}).encode()
-        schedule_functions = {each.function for each in self.template.schedules()}
-        healthz = Route("GET", "/healthz", "", None)
-        page = json.dumps(
-            make_event(healthz, {}, None, method="GET", target="/healthz", headers=[], body=b"")
-        ).encode()
-        http_functions = {each.function for each in self.template.routes()}
         # Two at a time: more would only wait for each other's processor.
         with ThreadPoolExecutor(2) as pool:
-            for function in self.template.functions():
-                if function not in schedule_functions:
-                    pool.submit(self.invoke, function, page if function in http_functions else nothing)
+            for each in [
+                pool.submit(self.invoke, function, json.dumps(_harmless_event(properties)).encode())
+                for function, properties in self.template.functions().items()
+            ]:
+                each.result()
 
     def invoke(self, logical_id: str, event: bytes) -> Any:
         """Call a function through the Lambda API and return its result.
@@ -188,6 +181,22 @@ class LocalStack:
         url = f"{self.settings.aws_url}{urllib.parse.urlsplit(issuer).path}/.well-known/jwks.json"
         with urllib.request.urlopen(url, context=context, timeout=10) as response:  # noqa: S310 - our own https URL
             return dict(json.load(response))
+
+
+def _harmless_event(properties: dict[str, Any]) -> dict[str, Any]:
+    """Return an event of the function's own kind that changes nothing."""
+    kind = next(iter(properties["Events"].values()))["Type"]
+    if kind == "HttpApi":
+        healthz = Route("GET", "/healthz", "", None)
+        return make_event(healthz, {}, None, method="GET", target="/healthz", headers=[], body=b"")
+    if kind == "SQS":
+        # What SES and SNS send once when they are set up, and every consumer of theirs must let pass.
+        body = json.dumps({"Message": "Successfully validated SNS topic for Amazon SES event publishing."})
+        record = {"messageId": "warm-up", "body": body, "eventSource": "aws:sqs", "attributes": {}}
+        return {"Records": [record]}
+    if kind == "DynamoDB":
+        return {"Records": [{"eventSource": "aws:dynamodb", "eventID": "warm-up", "dynamodb": {"Keys": {}}}]}
+    return {"source": "aws.events", "detail-type": "Scheduled Event", "detail": {}}
 
 
 def wait_for(stopping: threading.Event) -> None:

@@ -1,7 +1,7 @@
 """What the built template says about the things that the local AWS leaves out.
 
 Read from the very file that `sam deploy` was given, so that there is no second description: HTTP API routes
-and their authorizer, schedules, the SES receipt rule and event destination, and table properties.
+and their authorizer, the SES receipt rule and event destination, and table properties.
 """
 
 from __future__ import annotations
@@ -13,9 +13,6 @@ from pathlib import Path
 from typing import Any
 
 import yaml
-
-RATE = re.compile(r"rate\((\d+) (minute|hour|day)s?\)")
-SECONDS = {"minute": 60, "hour": 3600, "day": 86400}
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,15 +35,6 @@ class Authorizer:
 
     issuer: str
     audience: tuple[str, ...]
-
-
-@dataclass(frozen=True, slots=True)
-class Schedule:
-    """A function that is called every so many seconds."""
-
-    name: str
-    function: str
-    seconds: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,27 +116,6 @@ class BuiltTemplate:
             audience = tuple(self.resolve(one) for one in jwt["audience"])
             found[name] = Authorizer(self.resolve(jwt["issuer"]), audience)
         return found, auth.get("DefaultAuthorizer")
-
-    def schedules(self) -> list[Schedule]:
-        """Return every schedule.
-
-        Raises:
-            ValueError: an expression other than ``rate(...)``.
-        """
-        found = []
-        for function, properties in self.functions().items():
-            for name, event in properties.get("Events", {}).items():
-                if event["Type"] not in ("Schedule", "ScheduleV2"):
-                    continue
-                where = event["Properties"]
-                expression = where.get("Schedule") or where.get("ScheduleExpression")
-                match = RATE.fullmatch(expression)
-                if match is None:
-                    raise ValueError(
-                        f"{function}.{name}: the local stack plays rate(...) only, not {expression}"
-                    )
-                found.append(Schedule(f"{function}{name}", function, int(match[1]) * SECONDS[match[2]]))
-        return found
 
     def receipt_rule(self) -> ReceiptRule:
         """Return the SES receipt rule, which is one with one S3 action."""
