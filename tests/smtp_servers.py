@@ -7,9 +7,11 @@ certificates of an authority made for the test run.
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import datetime
 import ipaddress
+import logging
 import socket
 import ssl
 import struct
@@ -29,6 +31,9 @@ from cryptography.x509.oid import NameOID
 HOST: Final = "localhost"
 USERNAME: Final = "desk@acme.example"
 PASSWORD: Final = "canary-Pa55 wörd"
+
+# aiosmtpd logs every line it gets, logins too; what the tests look through is our own log.
+logging.getLogger("mail.log").setLevel(logging.CRITICAL)
 
 
 class Authority:
@@ -160,7 +165,7 @@ class _Handler:
         if "DATA" in self._answers:
             return self._answers["DATA"]
         self._running.delivered.append((envelope.mail_from, envelope.rcpt_tos[0], envelope.original_content))
-        return "250 2.0.0 OK queued as 4CANARY"
+        return "250 2.0.0 OK queued as 4QUEUE"
 
 
 class _Loopback(Controller):
@@ -169,10 +174,27 @@ class _Loopback(Controller):
     def __init__(self, running: Running, handler: _Handler, **given: Any) -> None:
         super().__init__(handler, hostname="127.0.0.1", port=running.port, **given)
         self._running = running
+        self._protocols: list[Any] = []
 
     def factory(self) -> Any:
         self._running.sessions += 1
-        return super().factory()
+        protocol = super().factory()
+        self._protocols.append(protocol)
+        return protocol
+
+    def stop(self, no_assert: bool = False) -> None:
+        # aiosmtpd stops its loop with connections open, which Python then complains of.
+        asyncio.run_coroutine_threadsafe(self._hang_up(), self.loop).result(5)
+        super().stop(no_assert)
+
+    async def _hang_up(self) -> None:
+        for protocol in self._protocols:
+            for transport in (protocol.transport, protocol._original_transport):
+                if transport is not None:
+                    transport.abort()
+        # The loop needs a few rounds to call connection_lost and to end the cancelled sessions.
+        for _ in range(10):
+            await asyncio.sleep(0)
 
 
 def free_port() -> int:

@@ -172,7 +172,8 @@ def _soft_broken(line: bytes) -> bytes:
     cut = 70
     while b"=" in line[cut - 2 : cut]:
         cut -= 1
-    return line[:cut] + b"=\n" + line[cut:]
+    rest = line[cut:]
+    return line[:cut] + b"=\n" + (b"=2E" + rest[1:] if rest.startswith(b".") else rest)
 
 
 def _base64_lines(data: bytes) -> bytes:

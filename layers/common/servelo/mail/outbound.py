@@ -248,7 +248,7 @@ def subject_for(kind: MailKind, tenant: Tenant | None, content: Mapping[str, obj
 
 def from_name(person: str, tenant: Tenant) -> str:
     """Return the shown name of From: ``Ada via Acme``, ``Acme`` where no person is named; at most 64 long."""
-    shown = mime_writer.plain_name(person, 30)
+    shown = mime_writer.plain_name(person, 29)
     name = mime_writer.plain_name(tenant.name, 30)
     if not shown or shown == name:
         return name

@@ -241,14 +241,14 @@ _SPANISH = {
 }
 
 _FRENCH = {
-    "marker": "Merci d'écrire votre réponse au-dessus de cette ligne",
+    "marker": "Merci d’écrire votre réponse au-dessus de cette ligne",
     "greeting": "Bonjour {name},",
     "greeting_plain": "Bonjour,",
     "service": "Servelo Mail",
     "via": "via",
     "confirmation_title": "Nous avons bien reçu votre message",
     "confirmation_text": (
-        "Merci d'avoir écrit à {tenant}. Votre demande porte le numéro {tag}. Nous vous répondrons "
+        "Merci d’avoir écrit à {tenant}. Votre demande porte le numéro {tag}. Nous vous répondrons "
         "dès que possible."
     ),
     "confirmation_more": "Pour ajouter quelque chose, répondez simplement à ce message.",
@@ -258,9 +258,9 @@ _FRENCH = {
     "notification_new": "Nouvelle demande {tag}",
     "notification_reply": "Nouvelle réponse sur {tag}",
     "notification_held": "Une réponse sur {tag} attend votre décision",
-    "unverified": "Nous n'avons pas pu prouver que ce message vient de l'adresse affichée.",
+    "unverified": "Nous n’avons pas pu prouver que ce message vient de l’adresse affichée.",
     "held": (
-        "Il reste caché à l'autre partie jusqu'à ce qu'un membre de l'équipe l'accepte dans le portail."
+        "Il reste caché à l’autre partie jusqu’à ce qu’un membre de l’équipe l’accepte dans le portail."
     ),
     "who_sees": "Votre réponse à ce message sera envoyée à {who}.",
     "truncated": "Le texte est trop long pour ce message ; le portail le montre en entier.",
@@ -274,59 +274,59 @@ _FRENCH = {
     "quote_title": "Devis {number}",
     "amount": "Montant",
     "due_date": "Échéance",
-    "valid_until": "Valable jusqu'au",
+    "valid_until": "Valable jusqu’au",
     "open_invoice": "Voir la facture",
     "open_quote": "Voir le devis",
     "open_link": "Ouvrir",
     "message_title": "Un message de {tenant}",
-    "test_title": "Message d'essai",
+    "test_title": "Message d’essai",
     "test_text": "Ce message est arrivé : {tenant} peut envoyer du courrier avec ces réglages.",
-    "test_requested": "{who} l'a demandé.",
+    "test_requested": "{who} l’a demandé.",
     "magic_link_title": "Vos demandes chez {tenant}",
     "magic_link_text": (
         "Ce lien vous montre vos demandes et vous permet de les compléter. Il est pour vous seul : "
         "ne le transmettez pas."
     ),
     "magic_link_button": "Voir mes demandes",
-    "expires": "Le lien est valable jusqu'au {when}.",
-    "not_you": "Si vous n'êtes pas à l'origine de cette demande, ignorez ce message.",
-    "invitation_title": "Rejoignez l'équipe de {tenant}",
-    "invitation_text": "{who} vous invite au service d'assistance de {tenant} en tant que {role}.",
-    "invitation_text_plain": "Vous êtes invité au service d'assistance de {tenant} en tant que {role}.",
+    "expires": "Le lien est valable jusqu’au {when}.",
+    "not_you": "Si vous n’êtes pas à l’origine de cette demande, ignorez ce message.",
+    "invitation_title": "Rejoignez l’équipe de {tenant}",
+    "invitation_text": "{who} vous invite au service d’assistance de {tenant} en tant que {role}.",
+    "invitation_text_plain": "Vous êtes invité au service d’assistance de {tenant} en tant que {role}.",
     "invitation_sign_in": "Votre identifiant est {email}.",
-    "invitation_button": "Accepter l'invitation",
+    "invitation_button": "Accepter l’invitation",
     "role_admin": "administrateur",
     "role_technician": "technicien",
     "explanation_title": "À propos du message que vous nous avez envoyé",
     "explanation_to": "Il était adressé à {address}.",
     "explanation_unknown_recipient": (
-        "Aucun service n'existe à l'adresse indiquée : personne n'a lu votre message. Vérifiez l'adresse."
+        "Aucun service n’existe à l’adresse indiquée : personne n’a lu votre message. Vérifiez l’adresse."
     ),
     "explanation_token_invalid": (
-        "L'adresse de réponse est incomplète ou n'est plus valable : votre message n'a été ajouté à"
+        "L’adresse de réponse est incomplète ou n’est plus valable : votre message n’a été ajouté à"
         " aucune demande. Répondez à notre dernier message ou écrivez-en un nouveau."
     ),
     "explanation_tenant_suspended": (
-        "Ce service n'accepte pas de courrier pour le moment. Votre message n'a pas été transmis."
+        "Ce service n’accepte pas de courrier pour le moment. Votre message n’a pas été transmis."
     ),
     "explanation_team_unverified": (
-        "Votre réponse n'a pas été envoyée au client, car nous n'avons pas pu prouver qu'elle vient"
+        "Votre réponse n’a pas été envoyée au client, car nous n’avons pas pu prouver qu’elle vient"
         " de vous. Elle est gardée dans le portail comme note interne. Connectez-vous au portail "
         "pour la publier, ou configurez SPF, DKIM et DMARC pour votre domaine."
     ),
     "explanation_not_a_member": (
-        "Votre réponse n'a pas été envoyée au client, car votre adresse ne fait pas partie de cette"
-        " équipe. Elle est gardée comme note interne. Répondez depuis l'adresse de votre compte ou "
+        "Votre réponse n’a pas été envoyée au client, car votre adresse ne fait pas partie de cette"
+        " équipe. Elle est gardée comme note interne. Répondez depuis l’adresse de votre compte ou "
         "adressez-vous à un administrateur."
     ),
     "explanation_general": (
-        "Nous n'avons pas pu traiter votre message comme prévu. Merci de nous écrire à nouveau."
+        "Nous n’avons pas pu traiter votre message comme prévu. Merci de nous écrire à nouveau."
     ),
     "explanation_once": "Vous recevez cet avis au plus une fois par jour.",
     "forward_title": "Message pour {to}",
-    "forward_attached": "L'original est joint sans modification.",
-    "forward_linked": "L'original est trop volumineux pour être joint.",
-    "forward_download": "Télécharger l'original",
+    "forward_attached": "L’original est joint sans modification.",
+    "forward_linked": "L’original est trop volumineux pour être joint.",
+    "forward_download": "Télécharger l’original",
     "sent_by": "Envoyé par {tenant} avec Servelo Mail",
 }
 

@@ -11,6 +11,7 @@ import re
 from collections.abc import Iterable, Sequence
 
 from servelo.domain.ids import MAX_TICKET_NUMBER
+from servelo.mail.headers import one_line
 
 MAX_REFERENCES_CHARACTERS = 1500  # some servers refuse header fields of 2,000 octets
 MAX_ID_CHARACTERS = 700
@@ -20,6 +21,7 @@ OPERATOR_SLUG = "-"
 # the field or the bracket.
 _ID = re.compile(r"[!-;=?-~]+")
 _OWN_ID = re.compile(r"([0-9a-z]{1,64})\.([a-z0-9-]{1,24})")
+_NOT_IN_SLUGS = re.compile(r"[^a-z0-9-]")
 _TAG = re.compile(r"\[#([1-9][0-9]{0,12})\]")
 # "Re:" as mail programs write it in many languages, also "Re[2]:" and the full-width colon. Forward marks
 # stay: they tell the reader something.
@@ -35,7 +37,8 @@ def message_id_for(job_id: str, slug: str, mail_domain: str) -> str:
 
     *slug* is ``-`` for the operator's own mail.
     """
-    return f"{job_id}.{slug if slug != OPERATOR_SLUG else 'operator'}@{mail_domain}"
+    name = _NOT_IN_SLUGS.sub("", slug).strip("-") or "operator"
+    return f"{job_id}.{name}@{mail_domain}"
 
 
 def own_job(message_id: str, mail_domain: str) -> tuple[str, str] | None:
@@ -115,7 +118,7 @@ def with_tag(subject: str, number: int) -> str:
     other help desks stay. In front, because programs cut long subjects at the end.
     """
     tag = f"[#{number}]"
-    bare = without_reply_prefixes(subject)
+    bare = without_reply_prefixes(" ".join(one_line(subject).split()))
     while tag in bare:
         bare = without_reply_prefixes(" ".join(bare.replace(tag, " ").split()))
     return f"{tag} {bare}".rstrip()
