@@ -128,7 +128,8 @@ def envelope_address(addr_spec: str) -> str:
         InvalidInput: anything else.
     """
     local_part, at, domain = addr_spec.rpartition("@")
-    if not at or not _LOCAL_PART.fullmatch(local_part):
+    # Printable: no zero-width or direction signs, which only serve to deceive.
+    if not at or not local_part.isprintable() or not _LOCAL_PART.fullmatch(local_part):
         raise InvalidInput("not one plain e-mail address")
     if len(local_part.encode("utf-8")) > MAX_LOCAL_PART_OCTETS:
         raise InvalidInput("the part before the @ is longer than 64 octets")
