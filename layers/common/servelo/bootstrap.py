@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from servelo.services.compose import Composer
     from servelo.services.deliver import Deliverer, Sweeper
     from servelo.services.feedback import Feedback
+    from servelo.services.replay import Replay
     from servelo.services.route_inbound import Router
 
 
@@ -205,6 +206,14 @@ def tenants() -> Any:
     from servelo.services.tenants import Tenants
 
     return Tenants(store=store(), identity=identity(), clock=clock())
+
+
+@cache
+def replay() -> Replay:
+    """Return the service that decides recorded mails anew (portal, CLI)."""
+    from servelo.services.replay import Replay
+
+    return Replay(router=router(), store=store(), raw_mails=raw_mails(), clock=clock())
 
 
 def reset() -> None:

@@ -1,4 +1,6 @@
-"""The ``servelo`` command. Needs no AWS and imports none of its libraries.
+"""The ``servelo`` command: how mails are understood, and what an operator does with a deployment.
+
+``explain`` needs no AWS and imports none of its libraries; the operator's commands are in ``operate``.
 
     servelo explain [--json] [FILE … | -]     how raw mails are understood
     servelo explain [--json] --batch          the same for the paths on standard input, one a line
@@ -6,6 +8,10 @@
 With ``--json`` each mail is one JSON object on a line of its own; without it, a page to read. Exit status: 0
 when every file could be opened, 1 when one could not (it is named on standard error, the others are still
 explained), 2 for a wrong command line.
+
+    servelo doctor                            what must be right for mail to flow, with remedies
+    servelo tenants | members | inbound | outbound | dlq | keys | export | erase | import
+                                              each says more with --help
 """
 
 from __future__ import annotations
@@ -29,7 +35,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
     explaining.add_argument(
         "files", nargs="*", metavar="FILE", help="raw mails; - or nothing: standard input"
     )
-    chosen = parser.parse_args(arguments)
+    given = list(sys.argv[1:] if arguments is None else arguments)
+    if given[:1] != ["explain"]:
+        from servelo.operate import commands as operating
+
+        operating.add_to(commands)
+    chosen = parser.parse_args(given)
+    if chosen.command != "explain":
+        return int(chosen.run(chosen))
     if chosen.batch and chosen.files:
         explaining.error("--batch takes its files from standard input")
     paths: Iterable[str] = chosen.files or ["-"]

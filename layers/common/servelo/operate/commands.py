@@ -1,0 +1,411 @@
+"""The commands of the operator: what each prints and its exit status. Wired to argparse by ``parser``.
+
+Exit status: 0 done; 1 something is wrong or was refused, said on standard error; 2 the command line is
+wrong; 3 the deployment cannot be reached.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+from collections.abc import Callable, Iterable
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from servelo import bootstrap
+from servelo.domain.inbound_record import REMEDIES, InboundRecord
+from servelo.errors import ConfigurationError, ServeloError
+from servelo.operate import data, deployment, doctor, keyring
+
+OK, FAILED, UNREACHABLE = 0, 1, 3
+
+
+def add_to(commands: Any) -> None:
+    """Add the operator's commands to argparse's *commands*."""
+
+    def command(name: str, help_: str, run: Callable[[argparse.Namespace], int]) -> argparse.ArgumentParser:
+        parser: argparse.ArgumentParser = commands.add_parser(name, help=help_)
+        parser.add_argument("--stack", default="servelo", help="name of the CloudFormation stack")
+        parser.add_argument("--region", default="", help="AWS region (default: of the environment)")
+        parser.add_argument("--json", action="store_true", help="one JSON object a line")
+        parser.set_defaults(run=lambda args: _with_deployment(run, args))
+        return parser
+
+    command("doctor", "check everything that must be right for mail to flow", _doctor)
+
+    p = command("tenants", "list, create, suspend and resume tenants", _tenants)
+    p.add_argument("action", choices=("list", "create", "suspend", "resume"))
+    p.add_argument("slug", nargs="?", default="")
+    p.add_argument("--name", default="")
+    p.add_argument("--admin-email", default="")
+    p.add_argument("--admin-name", default="")
+    p.add_argument("--notify-email", default="")
+
+    p = command("members", "list, add and remove a tenant's team", _members)
+    p.add_argument("action", choices=("list", "add", "remove"))
+    p.add_argument("slug")
+    p.add_argument("email", nargs="?", default="")
+    p.add_argument("--name", default="")
+    p.add_argument("--role", choices=("admin", "technician"), default="technician")
+
+    p = command("inbound", "every mail received and why; replay", _inbound)
+    p.add_argument("action", choices=("list", "show", "replay"))
+    p.add_argument("ids", nargs="*", help="records; the tenant is given with --tenant")
+    p.add_argument("--tenant", default="-", help="slug, or - for mail that belongs to no tenant")
+    p.add_argument("--since", default="", help="replay: from this time on (ISO 8601)")
+    p.add_argument("--failed", action="store_true", help="replay: only what came to nothing")
+    p.add_argument("--dry-run", action="store_true", help="replay: print what would differ, write nothing")
+    p.add_argument("--limit", type=int, default=50)
+
+    p = command("outbound", "mails sent and to be sent; retry", _outbound)
+    p.add_argument("action", choices=("list", "retry"))
+    p.add_argument("ids", nargs="*")
+    p.add_argument("--tenant", required=True)
+    p.add_argument("--state", default="", help="list: only this state")
+    p.add_argument("--limit", type=int, default=50)
+
+    p = command("dlq", "dead-letter queues", _dlq)
+    p.add_argument("action", choices=("list", "redrive"))
+    p.add_argument("queue", nargs="?", choices=("inbound", "outbound", "feedback", "events"))
+
+    p = command("keys", "keys of the reply addresses", _keys)
+    p.add_argument("action", choices=("list", "rotate", "revoke"))
+    p.add_argument("id", nargs="?", type=int)
+
+    for name, help_ in (("export", "write out"), ("erase", "delete for good")):
+        p = command(name, f"{help_} all data of a tenant or of one client (GDPR)", _gdpr)
+        p.set_defaults(what=name)
+        p.add_argument("slug")
+        p.add_argument("email", nargs="?", default="")
+        p.add_argument("--out", default="", help="file to write")
+        p.add_argument("--yes", action="store_true", help="erase: really do it")
+
+    p = command("import", "clients or tickets from a CSV file", _import)
+    p.add_argument("kind", choices=("clients", "tickets"))
+    p.add_argument("slug")
+    p.add_argument("file")
+
+
+def _with_deployment(run: Callable[[argparse.Namespace], int], args: argparse.Namespace) -> int:
+    try:
+        region = args.region or bootstrap.region()
+        found = deployment.find(args.stack, region, bootstrap.aws("cloudformation"))
+        deployment.use(found)
+        args.deployment = found
+        return run(args)
+    except ConfigurationError as error:
+        print(f"servelo: {error}", file=sys.stderr)
+        return UNREACHABLE
+    except ServeloError as error:
+        print(f"servelo: {error.detail} [{error.code}]", file=sys.stderr)
+        return FAILED
+
+
+def _show(args: argparse.Namespace, rows: Iterable[dict[str, Any]]) -> None:
+    """Print rows: JSON lines, or columns as wide as they need."""
+    listed = list(rows)
+    if args.json:
+        for row in listed:
+            print(json.dumps(row, default=str, ensure_ascii=False))
+        return
+    if not listed:
+        print("nothing")
+        return
+    names = list(listed[0])
+    table = [names, *([str(row[n]) for n in names] for row in listed)]
+    widths = [min(60, max(len(line[i]) for line in table)) for i in range(len(names))]
+    for line in table:
+        print("  ".join(cell[:60].ljust(width) for cell, width in zip(line, widths, strict=True)).rstrip())
+
+
+def _progress(what: str) -> data.Progress:
+    def tell(count: int) -> None:
+        if sys.stderr.isatty() or count % 1000 == 0:
+            print(f"\r{what}: {count}", end="", file=sys.stderr, flush=True)
+
+    return tell
+
+
+def _doctor(args: argparse.Namespace) -> int:
+    findings = []
+    signs = {"ok": "ok      ", "warning": "WARNING ", "broken": "BROKEN  "}
+    for finding in doctor.Doctor(args.deployment, bootstrap.aws, doctor.resolve).examine():
+        findings.append(finding)
+        if args.json:
+            print(doctor.as_json([finding]))
+            continue
+        print(f"{signs[finding.health.value]}{finding.check}: {finding.seen}")
+        if finding.remedy:
+            print(f"        {finding.remedy}")
+    broken = sum(f.health is doctor.Health.BROKEN for f in findings)
+    if not args.json:
+        print(f"{len(findings)} checks, {broken} broken")
+    return FAILED if broken else OK
+
+
+def _tenants(args: argparse.Namespace) -> int:
+    from dataclasses import replace
+
+    store = bootstrap.store()
+    if args.action == "list":
+        rows, cursor = [], ""
+        while True:
+            page, cursor = store.tenants(100, cursor)
+            rows += [
+                {
+                    "slug": t.slug,
+                    "name": t.name,
+                    "members": len(t.members),
+                    "smtp": t.smtp.breaker.value if t.smtp else "shared",
+                    "suspended": t.suspended,
+                }
+                for t in page
+            ]
+            if not cursor:
+                break
+        _show(args, rows)
+        return OK
+    if not args.slug:
+        return _usage("name the tenant's slug")
+    if args.action == "create":
+        if not args.admin_email:
+            return _usage("--admin-email is needed: the first admin gets an invitation there")
+        bootstrap.tenants().create_tenant(
+            slug=args.slug,
+            name=args.name or args.slug,
+            admin_email=args.admin_email,
+            admin_name=args.admin_name,
+            notify_email=args.notify_email,
+        )
+        print(f"created; mail to {args.slug}@{bootstrap.settings().mail_domain} opens tickets now")
+        return OK
+    tenant = store.tenant(args.slug)
+    if tenant is None:
+        return _failed(f"there is no tenant {args.slug}")
+    store.put_tenant(replace(tenant, suspended=args.action == "suspend"))
+    print(f"{args.slug}: {'suspended' if args.action == 'suspend' else 'active'}")
+    return OK
+
+
+def _members(args: argparse.Namespace) -> int:
+    from servelo.mail.address import identity
+
+    tenant = bootstrap.store().tenant(args.slug)
+    if tenant is None:
+        return _failed(f"there is no tenant {args.slug}")
+    if args.action == "list":
+        _show(
+            args,
+            (
+                {"email": m.email, "name": m.name, "role": m.role.value, "notified": m.notify}
+                for m in tenant.members
+            ),
+        )
+        return OK
+    if not args.email:
+        return _usage("name the member's address")
+    if args.action == "add":
+        bootstrap.tenants().add_member(args.slug, args.email, args.name, args.role)
+    elif tenant.member(identity(args.email)) is None:
+        return _failed("no member has that address")
+    else:
+        bootstrap.tenants().remove_member(args.slug, args.email)
+    print("done")
+    return OK
+
+
+def _inbound(args: argparse.Namespace) -> int:
+    store = bootstrap.store()
+    if args.action == "list":
+        records, _ = store.inbound_list(args.tenant, min(args.limit, 500))
+        _show(args, (_record_row(r) for r in records))
+        return OK
+    if args.action == "show":
+        for record_id in args.ids:
+            record = store.inbound(args.tenant, record_id)
+            if record is None:
+                return _failed(f"tenant {args.tenant} has no record {record_id}")
+            if args.json:
+                _show(
+                    args,
+                    [
+                        _record_row(record)
+                        | {"reasons": [(r.question, r.value, r.answer) for r in record.reasons]}
+                    ],
+                )
+                continue
+            for name, value in _record_row(record).items():
+                print(f"{name:<12} {value}")
+            print(f"{'remedy':<12} {REMEDIES[record.outcome]}")
+            for reason in record.reasons:
+                print(f"   {reason.question}? {reason.value} -> {reason.answer}")
+        return OK
+    if not args.ids and not args.since and not args.failed:
+        return _usage("name records, or --since TIME, or --failed")
+    since = datetime.fromisoformat(args.since) if args.since else None
+    if since is not None and since.tzinfo is None:
+        since = since.replace(tzinfo=UTC)
+    replay = bootstrap.replay()
+    results = (
+        [replay.replay(args.tenant, each, dry_run=args.dry_run) for each in args.ids]
+        if args.ids
+        else replay.replay_range(args.tenant, since, failed_only=args.failed, dry_run=args.dry_run)
+    )
+    _show(
+        args,
+        ({"id": r.record_id, "before": r.before, "after": r.after, "changed": r.changed} for r in results),
+    )
+    return OK
+
+
+def _record_row(record: InboundRecord) -> dict[str, Any]:
+    return {
+        "id": record.id,
+        "received_at": record.received_at.isoformat(timespec="seconds"),
+        "outcome": record.outcome.value,
+        "to": record.envelope_recipient,
+        "from": record.sender,
+        "ticket": record.ticket_number or "",
+        "subject": record.subject,
+    }
+
+
+def _outbound(args: argparse.Namespace) -> int:
+    store = bootstrap.store()
+    if args.action == "list":
+        jobs, _ = store.jobs(args.tenant, min(args.limit, 500))
+        _show(
+            args,
+            (
+                {
+                    "id": j.id,
+                    "state": j.state.value,
+                    "kind": j.kind.value,
+                    "to": j.recipient,
+                    "ticket": j.ticket_number or "",
+                    "attempts": j.attempts,
+                    "error": j.error_code,
+                    "server": j.error_detail,
+                }
+                for j in jobs
+                if not args.state or j.state.value == args.state
+            ),
+        )
+        return OK
+    for job_id in args.ids:
+        bootstrap.emails().retry(args.tenant, job_id)
+        print(f"{job_id}: queued")
+    return OK
+
+
+def _dlq(args: argparse.Namespace) -> int:
+    sqs = bootstrap.aws("sqs")
+    queues = args.deployment.queues()
+    if args.action == "list":
+        names = [args.queue] if args.queue else list(queues)
+        rows = []
+        for name in names:
+            answer = sqs.get_queue_attributes(
+                QueueUrl=queues[name][1], AttributeNames=["ApproximateNumberOfMessages", "QueueArn"]
+            )["Attributes"]
+            rows.append({"queue": name, "dead": int(answer["ApproximateNumberOfMessages"])})
+        _show(args, rows)
+        return OK
+    if not args.queue:
+        return _usage("name the queue")
+    queue, dead = queues[args.queue]
+    if not queue:
+        return _failed("its messages come from AWS itself and cannot be redriven; the next run does the work")
+    moved = 0
+    tell = _progress("moved")
+    while True:
+        messages = sqs.receive_message(
+            QueueUrl=dead, MaxNumberOfMessages=10, WaitTimeSeconds=1, MessageSystemAttributeNames=["All"]
+        ).get("Messages", [])
+        if not messages:
+            break
+        for message in messages:
+            group = message.get("Attributes", {}).get("MessageGroupId")
+            more = {"MessageGroupId": group} if group else {}
+            sqs.send_message(QueueUrl=queue, MessageBody=message["Body"], **more)
+            sqs.delete_message(QueueUrl=dead, ReceiptHandle=message["ReceiptHandle"])
+            moved += 1
+            tell(moved)
+    print(f"{moved} moved")
+    return OK
+
+
+def _keys(args: argparse.Namespace) -> int:
+    client, secret_id = bootstrap.aws("secretsmanager"), args.deployment.outputs["KeyRingSecretId"]
+    if args.action == "rotate":
+        print(f"key {keyring.rotate(client, secret_id).id} signs from now on; older mails stay answerable")
+        return OK
+    if args.action == "revoke":
+        if args.id is None:
+            return _usage("name the key's id")
+        keyring.revoke(client, secret_id, args.id)
+        print(f"key {args.id} revoked: answers to its mails are recorded and go no further")
+        return OK
+    ring = keyring.read(client, secret_id)
+    _show(
+        args,
+        ({"id": k.id, "state": k.state.value, "signs": k.id == ring.signing_key.id} for k in ring.keys),
+    )
+    return OK
+
+
+def _gdpr(args: argparse.Namespace) -> int:
+    settings = bootstrap.settings()
+    dynamodb, s3 = bootstrap.aws("dynamodb"), bootstrap.aws("s3")
+    if args.what == "erase" and not args.yes:
+        return _failed("erasing cannot be undone: export first, then say --yes")
+    if args.what == "export":
+        out = Path(args.out or f"{args.slug}{'-' + args.email if args.email else ''}.json")
+        if args.email:
+            count = data.export_client(args.slug, args.email, out, store=bootstrap.store())
+        else:
+            count = data.export_tenant(
+                args.slug,
+                out,
+                dynamodb=dynamodb,
+                table=settings.table_name,
+                s3=s3,
+                file_bucket=settings.file_bucket,
+                progress=_progress("read"),
+            )
+        print(f"{count} {'tickets' if args.email else 'items'} written to {out}")
+        return OK
+    tell = _progress("read")
+    where = {"dynamodb": dynamodb, "table": settings.table_name, "s3": s3}
+    buckets = {"file_bucket": settings.file_bucket, "mail_bucket": settings.mail_bucket}
+    if args.email:
+        count = data.erase_client(
+            args.slug, args.email, store=bootstrap.store(), **where, **buckets, progress=tell
+        )
+    else:
+        count = data.erase_tenant(args.slug, **where, **buckets, progress=tell)
+    print(f"{count} {'tickets' if args.email else 'items'} erased")
+    return OK
+
+
+def _import(args: argparse.Namespace) -> int:
+    if bootstrap.store().tenant(args.slug) is None:
+        return _failed(f"there is no tenant {args.slug}")
+    run = data.import_clients if args.kind == "clients" else data.import_tickets
+    made, there = run(
+        args.slug, Path(args.file), store=bootstrap.store(), now=datetime.now(UTC), progress=_progress("read")
+    )
+    print(f"{made} {args.kind} imported, {there} were there already")
+    return OK
+
+
+def _usage(message: str) -> int:
+    print(f"servelo: {message}", file=sys.stderr)
+    return 2
+
+
+def _failed(message: str) -> int:
+    print(f"servelo: {message}", file=sys.stderr)
+    return FAILED

@@ -1,0 +1,316 @@
+"""Data in and out: export and erasure of a tenant or a client (GDPR 15, 17, 20), imports from CSV.
+
+Everything of a tenant lies under partition keys that begin with its slug. The table has no index over those,
+because no request of the product needs one; export of a tenant and erasure may read the whole table, and do
+so page by page with their progress shown.
+"""
+
+from __future__ import annotations
+
+import base64
+import csv
+import json
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from servelo.adapters import dynamodb_keys as keys
+from servelo.domain import ids
+from servelo.domain.client import Client
+from servelo.domain.ticket import AuthorRole, Comment, Participant, Ticket, TicketStatus, Visibility
+from servelo.errors import InvalidInput, NotFound
+from servelo.mail.address import identity
+from servelo.services.ports import Change, ChangeRefused
+
+Progress = Callable[[int], None]
+
+
+def tenant_items(dynamodb: Any, table: str, slug: str, progress: Progress) -> Iterator[dict[str, Any]]:
+    """Yield every item of tenant *slug* as DynamoDB holds it. Reads the whole table."""
+    prefix = keys.tenant(slug)[0]
+    seen = 0
+    for page in dynamodb.get_paginator("scan").paginate(TableName=table):
+        for item in page["Items"]:
+            pk = item["pk"]["S"]
+            own = pk == prefix or pk.startswith(f"{prefix}#")
+            if own or (pk.startswith(("FOLD#", "SENT#")) and item.get("slug", {}).get("S") == slug):
+                yield item
+        seen += page["ScannedCount"]
+        progress(seen)
+
+
+def export_tenant(
+    slug: str, out: Path, *, dynamodb: Any, table: str, s3: Any, file_bucket: str, progress: Progress
+) -> int:
+    """Write all items of a tenant to *out* (JSON lines), its files beside it; return how many items."""
+    count = 0
+    with out.open("w", encoding="utf-8") as file:
+        for item in tenant_items(dynamodb, table, slug, progress):
+            file.write(json.dumps(item, default=_plain, ensure_ascii=False) + "\n")
+            count += 1
+    folder = out.with_suffix(".files")
+    for page in s3.get_paginator("list_objects_v2").paginate(Bucket=file_bucket, Prefix=f"{slug}/"):
+        for each in page.get("Contents", ()):
+            folder.mkdir(parents=True, exist_ok=True)
+            s3.download_file(file_bucket, each["Key"], str(folder / each["Key"].partition("/")[2]))
+    return count
+
+
+def erase_tenant(
+    slug: str, *, dynamodb: Any, table: str, s3: Any, file_bucket: str, mail_bucket: str, progress: Progress
+) -> int:
+    """Delete all items, files and raw mails of a tenant; return the number of items. Cannot be undone."""
+    raw_keys: set[str] = set()
+    batch: list[dict[str, Any]] = []
+    count = 0
+    for item in tenant_items(dynamodb, table, slug, progress):
+        for name in ("object_key", "raw_key"):
+            if item.get(name, {}).get("S"):
+                raw_keys.add(item[name]["S"])
+        batch.append({"pk": item["pk"], "sk": item["sk"]})
+        count += 1
+        if len(batch) == 25:
+            _delete(dynamodb, table, batch)
+            batch = []
+    _delete(dynamodb, table, batch)
+    for page in s3.get_paginator("list_objects_v2").paginate(Bucket=file_bucket, Prefix=f"{slug}/"):
+        for each in page.get("Contents", ()):
+            s3.delete_object(Bucket=file_bucket, Key=each["Key"])
+    for key in raw_keys:
+        s3.delete_object(Bucket=mail_bucket, Key=key)
+    return count
+
+
+def export_client(slug: str, email: str, out: Path, *, store: Any) -> int:
+    """Write what is known of one client to *out* as JSON: their record, tickets and every public comment.
+
+    Raises:
+        NotFound: the tenant has no such client.
+    """
+    client = store.client(slug, ids.client_id(slug, identity(email)))
+    if client is None:
+        raise NotFound(f"tenant {slug} has no client with that address")
+    tickets = []
+    for ticket in _tickets_of(store, slug, client.id):
+        comments = [
+            {
+                "at": c.created_at.isoformat(),
+                "author": c.author_name or c.author_email,
+                "text": c.text,
+                "files": [f.filename for f in c.files],
+            }
+            for c in _comments(store, slug, ticket.number)
+            if c.visibility is Visibility.PUBLIC
+        ]
+        tickets.append(
+            {
+                "number": ticket.number,
+                "subject": ticket.subject,
+                "status": ticket.status.value,
+                "comments": comments,
+            }
+        )
+    told = {
+        "email": client.email,
+        "name": client.name,
+        "since": client.created_at.isoformat(),
+        "tickets": tickets,
+    }
+    out.write_text(json.dumps(told, ensure_ascii=False, indent=2), encoding="utf-8")
+    return len(tickets)
+
+
+def erase_client(
+    slug: str,
+    email: str,
+    *,
+    store: Any,
+    dynamodb: Any,
+    table: str,
+    s3: Any,
+    file_bucket: str,
+    mail_bucket: str,
+    progress: Progress,
+) -> int:
+    """Delete a client and everything that holds their words or address; return the number of tickets.
+
+    Their tickets with comments, files and raw mails, the records of their mails, the mails sent to them and
+    about their tickets, aliases, suppressions. Reads the whole table, because mails to the team quote them.
+
+    Raises:
+        NotFound: the tenant has no such client.
+    """
+    who = identity(email)
+    client = store.client(slug, ids.client_id(slug, who))
+    if client is None:
+        raise NotFound(f"tenant {slug} has no client with that address")
+    numbers = {str(t.number) for t in _tickets_of(store, slug, client.id)}
+    own = {keys.client(slug, client.id)[0], *(keys.ticket(slug, int(n))[0] for n in numbers)}
+    raw_keys: set[str] = set()
+    file_keys: set[str] = set()
+    kept_files: set[str] = set()
+    doomed: list[keys.Key] = []
+    for item in tenant_items(dynamodb, table, slug, progress):
+        pk = item["pk"]["S"]
+        texts = {name: value["S"] for name, value in item.items() if "S" in value}
+        about = next((item[n]["N"] for n in ("ticket_number", "number") if "N" in item.get(n, {})), "0")
+        addresses = {identity(texts[n]) for n in ("sender", "recipient", "email") if texts.get(n)}
+        kind = pk.split("#")[2] if pk.count("#") > 1 else ""
+        files = {f["object_key"] for f in json.loads(texts.get("files") or "[]")}
+        if pk not in own and about not in numbers and (who not in addresses or kind == "CLIENT"):
+            kept_files |= files
+            continue
+        doomed.append((pk, item["sk"]["S"]))
+        file_keys |= files
+        raw_keys |= {texts[n] for n in ("object_key", "raw_key") if texts.get(n)}
+    _delete_keys(dynamodb, table, doomed)
+    for key in file_keys - kept_files:
+        s3.delete_object(Bucket=file_bucket, Key=key)
+    for key in raw_keys:
+        s3.delete_object(Bucket=mail_bucket, Key=key)
+    return len(numbers)
+
+
+def import_clients(
+    slug: str, path: Path, *, store: Any, now: datetime, progress: Progress
+) -> tuple[int, int]:
+    """Create clients from a CSV with the columns ``email`` and ``name``; return (made, already there).
+
+    Raises:
+        InvalidInput: a line has no usable address; the message names the line, nothing after it was read.
+    """
+    made = there = 0
+    for line, row in _rows(path, {"email"}):
+        email = _email(row["email"], line)
+        client = Client(ids.client_id(slug, identity(email)), slug, email, row.get("name", "").strip(), now)
+        if store.client(slug, client.id) is None:
+            store.put_client(client, create=True)
+            made += 1
+        else:
+            there += 1
+        progress(made + there)
+    return made, there
+
+
+def import_tickets(
+    slug: str, path: Path, *, store: Any, now: datetime, progress: Progress
+) -> tuple[int, int]:
+    """Create tickets from a CSV; return (made, already there). Nobody is mailed.
+
+    Columns: ``id`` (of the old system; the same id is imported once), ``email``, ``name``, ``subject``,
+    ``text``, ``status`` (open, pending, closed; default closed), ``created_at`` (ISO 8601).
+
+    Raises:
+        InvalidInput: a line cannot be read; the message names the line, nothing after it was read.
+    """
+    made = there = 0
+    for line, row in _rows(path, {"id", "email", "subject"}):
+        email = _email(row["email"], line)
+        old_id = f"import-{row['id'].strip()}@{slug}"
+        if store.message(slug, old_id) is not None:
+            there += 1
+            continue
+        try:
+            status = TicketStatus(row.get("status", "").strip().lower() or "closed")
+            created = datetime.fromisoformat(row["created_at"]) if row.get("created_at") else now
+        except ValueError as error:
+            raise InvalidInput(f"line {line}: {error}") from error
+        created = created if created.tzinfo else created.replace(tzinfo=UTC)
+        number = store.next_ticket_number(slug)
+        who = identity(email)
+        person = Participant(email, row.get("name", "").strip())
+        ticket = Ticket(
+            slug,
+            number,
+            row["subject"][:998],
+            ids.client_id(slug, who),
+            (person,),
+            status,
+            created,
+            created,
+            closed_at=created if status is TicketStatus.CLOSED else None,
+            comment_count=1,
+            unread=False,
+            message_ids=(),
+            preview=" ".join(row.get("text", "").split())[:160],
+        )
+        comment = Comment(
+            slug,
+            number,
+            ids.sortable_id(created.timestamp()),
+            AuthorRole.CLIENT,
+            email,
+            person.name,
+            Visibility.PUBLIC,
+            row.get("text", ""),
+            created,
+            message_id=old_id,
+        )
+        client = None
+        if store.client(slug, ticket.client_id) is None:
+            client = Client(ticket.client_id, slug, email, person.name, created)
+        change = Change(
+            slug, ticket=ticket, comments=(comment,), client=client, own_message_id=old_id, sender=who
+        )
+        try:
+            store.commit(change)
+        except ChangeRefused:
+            store.commit(replace(change, client=None))
+        made += 1
+        progress(made + there)
+    return made, there
+
+
+def _rows(path: Path, needed: set[str]) -> Iterator[tuple[int, dict[str, str]]]:
+    with path.open(encoding="utf-8-sig", newline="") as file:
+        reader = csv.DictReader(file)
+        missing = needed - set(reader.fieldnames or ())
+        if missing:
+            raise InvalidInput(f"the file lacks the columns {', '.join(sorted(missing))}")
+        for row in reader:
+            yield reader.line_num, {k: v or "" for k, v in row.items() if k}
+
+
+def _email(text: str, line: int) -> str:
+    from servelo.domain.smtp import envelope_address
+
+    try:
+        return envelope_address(text.strip())
+    except InvalidInput as error:
+        raise InvalidInput(f"line {line}: {error.detail}", field="email") from error
+
+
+def _tickets_of(store: Any, slug: str, client_id: str) -> Iterator[Ticket]:
+    cursor = ""
+    while True:
+        tickets, cursor = store.tickets_of_client(slug, client_id, 50, cursor)
+        yield from tickets
+        if not cursor:
+            return
+
+
+def _comments(store: Any, slug: str, number: int) -> Iterator[Comment]:
+    cursor = ""
+    while True:
+        comments, cursor = store.conversation(slug, number, 50, cursor)
+        yield from comments
+        if not cursor:
+            return
+
+
+def _delete_keys(dynamodb: Any, table: str, found: list[keys.Key]) -> None:
+    for start in range(0, len(found), 25):
+        _delete(dynamodb, table, [{"pk": {"S": pk}, "sk": {"S": sk}} for pk, sk in found[start : start + 25]])
+
+
+def _delete(dynamodb: Any, table: str, batch: list[dict[str, Any]]) -> None:
+    requests = [{"DeleteRequest": {"Key": key}} for key in batch]
+    while requests:
+        answer = dynamodb.batch_write_item(RequestItems={table: requests})
+        requests = answer.get("UnprocessedItems", {}).get(table, [])
+
+
+def _plain(value: object) -> object:
+    return base64.b64encode(value).decode("ascii") if isinstance(value, bytes) else str(value)

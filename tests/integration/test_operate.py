@@ -1,0 +1,186 @@
+"""The operator's command against a stack that moto plays: what it prints, what it changes, how it exits."""
+
+import json
+from pathlib import Path
+
+import boto3
+import pytest
+
+from servelo.mail.reply_token import KeyState, TokenRole, sign, verify
+from servelo.operate import data, deployment, doctor, keyring
+from servelo.operate.doctor import Doctor, Health
+from tests.world import MAIL_DOMAIN, REGION, TABLE, World, aws, mail
+
+NOTHING = lambda count: None  # noqa: E731 - a progress that nobody watches
+
+
+@pytest.fixture
+def secret(world: World) -> str:
+    return aws_secret({"initial": "x" * 64, "keys": []})
+
+
+def aws_secret(value: object) -> str:
+    made = boto3.client("secretsmanager", region_name=REGION).create_secret(
+        Name="ring", SecretString=json.dumps(value)
+    )
+    return made["ARN"]
+
+
+def test_rotation_keeps_old_tokens_and_revocation_ends_them(secret: str):
+    client = boto3.client("secretsmanager", region_name=REGION)
+    before = keyring.read(client, secret)
+    old = sign("acme", 1, "00" * 8, TokenRole.CLIENT, before)
+    assert keyring.rotate(client, secret).id == 2
+    ring = keyring.read(client, secret)
+    assert ring.signing_key.id == 2
+    assert verify(old, ring).ticket_number == 1
+    keyring.revoke(client, secret, 1)
+    assert keyring.read(client, secret).find(1).state is KeyState.REVOKED
+    with pytest.raises(Exception, match="revoked"):
+        verify(old, keyring.read(client, secret))
+
+
+def test_the_only_key_that_signs_cannot_be_revoked(secret: str):
+    client = boto3.client("secretsmanager", region_name=REGION)
+    with pytest.raises(Exception, match="rotate"):
+        keyring.revoke(client, secret, 1)
+
+
+def test_export_and_erase_of_a_client_take_all_of_theirs_and_nothing_else(world: World, tmp_path: Path):
+    world.receive(mail(), "acme@serveloapp.com")
+    world.receive(mail(from_="Grace <grace@other.example>", subject="Hers"), "acme@serveloapp.com")
+    out = tmp_path / "ada.json"
+    assert data.export_client("acme", "ADA@customer.example", out, store=world.store) == 1
+    told = json.loads(out.read_text())
+    assert told["tickets"][0]["comments"][0]["text"].strip() == "Please help."
+    buckets = {"s3": world.s3, "file_bucket": "files", "mail_bucket": "mail"}
+    where = {"dynamodb": aws("dynamodb"), "table": TABLE}
+    erased = data.erase_client(
+        "acme", "ada@customer.example", store=world.store, **where, **buckets, progress=NOTHING
+    )
+    assert erased == 1
+    assert world.store.ticket("acme", 1) is None
+    assert world.store.ticket("acme", 2) is not None
+    assert "ada@customer.example" not in json.dumps(world.items())
+    assert "grace@other.example" in json.dumps(world.items())
+
+
+def test_erasing_a_tenant_leaves_the_other_untouched(world: World, tmp_path: Path):
+    world.tenant("globex")
+    world.receive(mail(), "acme@serveloapp.com")
+    world.receive(mail(), "globex@serveloapp.com")
+    where = {"dynamodb": aws("dynamodb"), "table": TABLE, "s3": world.s3, "file_bucket": "files"}
+    before = [i for i in world.items() if "globex" in json.dumps(i)]
+    written = data.export_tenant("acme", tmp_path / "acme.json", **where, progress=NOTHING)
+    assert written == len((tmp_path / "acme.json").read_text().splitlines())
+    erased = data.erase_tenant("acme", **where, mail_bucket="mail", progress=NOTHING)
+    assert erased == written
+    assert world.items() == before
+
+
+def test_importing_tickets_twice_makes_each_once(world: World, tmp_path: Path):
+    file = tmp_path / "old.csv"
+    file.write_text(
+        "id,email,name,subject,text,status,created_at\n"
+        "17,joe@old.example,Joe,Old question,It was like this,closed,2020-01-02T03:04:05\n"
+        "18,joe@old.example,Joe,Another,Second,open,\n",
+        encoding="utf-8",
+    )
+    now = world.clock.now()
+    assert data.import_tickets("acme", file, store=world.store, now=now, progress=NOTHING) == (2, 0)
+    assert data.import_tickets("acme", file, store=world.store, now=now, progress=NOTHING) == (0, 2)
+    assert [t.subject for t in world.store.tickets("acme")[0]] == ["Another", "Old question"]
+
+
+def test_a_bad_line_of_an_import_is_named(world: World, tmp_path: Path):
+    file = tmp_path / "clients.csv"
+    file.write_text("email,name\nfine@x.example,A\nnot an address,B\n", encoding="utf-8")
+    with pytest.raises(Exception, match="line 3"):
+        data.import_clients("acme", file, store=world.store, now=world.clock.now(), progress=NOTHING)
+
+
+def a_deployment(**outputs: str) -> deployment.Deployment:
+    return deployment.Deployment(
+        "servelo", REGION, {"TableName": TABLE, **outputs}, {"MailDomain": MAIL_DOMAIN}, "CREATE_COMPLETE"
+    )
+
+
+def good_dns(name: str, kind: str) -> list[str]:
+    if kind == "MX":
+        return [f"10 inbound-smtp.{REGION}.amazonaws.com.", f"10 feedback-smtp.{REGION}.amazonses.com."]
+    return ['"v=spf1 include:amazonses.com ~all"', '"v=DMARC1; p=quarantine"']
+
+
+class Broken:
+    """An AWS where everything that the doctor asks is as a new, unfinished account has it."""
+
+    def __getattr__(self, name: str):
+        answers = {
+            "describe_active_receipt_rule_set": {},
+            "get_email_identity": {
+                "VerifiedForSendingStatus": False,
+                "DkimAttributes": {"Status": "PENDING"},
+            },
+            "get_account": {"ProductionAccessEnabled": False, "SendingEnabled": True},
+            "get_queue_attributes": {"Attributes": {"ApproximateNumberOfMessages": "3"}},
+            "describe_table": {"Table": {"TableStatus": "ACTIVE", "GlobalSecondaryIndexes": []}},
+            "describe_continuous_backups": {"ContinuousBackupsDescription": {}},
+            "get_secret_value": {
+                "SecretString": '{"keys": [{"id": 1, "secret": "' + "eHh4" * 11 + '", "state": "retired"}]}'
+            },
+            "describe_key": {"KeyMetadata": {"KeyState": "PendingDeletion"}},
+        }
+        return lambda **_: answers[name]
+
+
+def test_the_doctor_names_each_broken_thing_with_a_remedy():
+    queues = {"InboundQueueUrl": "q", "InboundDeadLetterQueueUrl": "d", "ReceiptRuleSetName": "servelo"}
+    found = {
+        f.check: f
+        for f in Doctor(a_deployment(**queues), lambda _: Broken(), lambda *_: []).examine()
+        if f.health is not Health.OK
+    }
+    assert set(found) == {
+        "queue inbound",
+        "table",
+        "point-in-time recovery",
+        "key ring",
+        "smtp key",
+        "receipt rules",
+        "identity",
+        "mail-from domain",
+        "sandbox",
+        "dns MX",
+        "dns SPF",
+        "dns DMARC",
+        "dns bounce MX",
+        "dns bounce SPF",
+    }
+    assert all(f.remedy for f in found.values())
+
+
+def test_a_check_that_cannot_look_says_so_and_the_others_go_on():
+    class Refusing:
+        def __getattr__(self, name: str):
+            def refuse(**_: object):
+                raise PermissionError("AccessDenied")
+
+            return refuse
+
+    findings = list(Doctor(a_deployment(), lambda _: Refusing(), good_dns).examine())
+    assert {f.check for f in findings if "AccessDenied" in f.seen} >= {"table", "sandbox", "identity"}
+    assert {f.check for f in findings if f.health is Health.OK} >= {"stack", "dns MX", "dns DMARC"}
+
+
+def test_a_missing_stack_is_named_with_what_to_do(world: World):
+    from servelo.errors import ConfigurationError
+
+    with pytest.raises(ConfigurationError, match="--stack"):
+        deployment.find("nowhere", REGION, boto3.client("cloudformation", region_name=REGION))
+
+
+def test_findings_as_json_are_one_object_a_line():
+    lines = doctor.as_json(
+        [doctor.Finding("a", Health.OK, "b"), doctor.Finding("c", Health.BROKEN, "d", "e")]
+    )
+    assert [json.loads(line)["health"] for line in lines.splitlines()] == ["ok", "broken"]
