@@ -13,11 +13,12 @@
     suppression      TENANT#slug#SUPPRESSION#identity   SUPPRESSION    TENANT#slug#SUPPRESSIONS / identity
     counter          TENANT#slug#CAP#name               CAP
     idempotency      TENANT#slug#ONCE#key               ONCE
-    search posting   TENANT#slug#WORD#word              updated#number
+    search posting   TENANT#slug#WORDS#first two signs  word#number
     folded token     FOLD#hash                          FOLD
     feedback alias   SENT#hash                          SENT
 
     GSI2  tickets by status     TENANT#slug#STATUS#status / updated
+          blocked clients       TENANT#slug#BLOCKED / email (sparse)
     GSI3  jobs that wait        DUE#shard / due_at (sparse)
     GSI4  tickets by assignee   TENANT#slug#ASSIGNEE#identity / number (sparse)
 
@@ -94,8 +95,13 @@ def sent(remote_message_id: str) -> Key:
     return f"SENT#{digest}", "SENT"
 
 
-def word(slug: str, word_: str) -> str:
-    return f"TENANT#{slug}#WORD#{word_}"
+def words(slug: str, word: str) -> str:
+    """The partition that holds *word* and all that begin alike: a beginning can be asked for, too."""
+    return f"TENANT#{slug}#WORDS#{word[:2]}"
+
+
+def posting(slug: str, word: str, number: int) -> Key:
+    return words(slug, word), f"{word}#{number:013d}"
 
 
 def due_shard(job_id: str) -> str:
@@ -117,6 +123,10 @@ def assignee_view(slug: str, identity: str) -> str:
 
 def clients_view(slug: str) -> str:
     return f"TENANT#{slug}#CLIENTS"
+
+
+def blocked_view(slug: str) -> str:
+    return f"TENANT#{slug}#BLOCKED"
 
 
 def inbound_view(slug: str) -> str:

@@ -229,6 +229,7 @@ class CommentItem(Item, discriminator="comment"):
     warnings = JsonAttribute(default=list)
     needs_accept = BooleanAttribute(default=False)
     automatic = BooleanAttribute(default=False)
+    job_ids = JsonAttribute(default=list)
 
 
 class MessageItem(Item, discriminator="message"):
@@ -333,9 +334,7 @@ class SentItem(Item, discriminator="sent"):
 
 
 class PostingItem(Item, discriminator="posting"):
-    """One word of one ticket, for the search."""
-
-    number = NumberAttribute()
+    """One word of one ticket, for the search; the keys say it all."""
 
 
 def bind(table_name: str, region: str) -> None:

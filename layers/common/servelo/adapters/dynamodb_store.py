@@ -45,6 +45,7 @@ from servelo.domain.ticket import (
     Visibility,
 )
 from servelo.errors import Conflict, InvalidInput, StoreUnavailable
+from servelo.mail.address import identity as identity_of
 from servelo.services.ports import Asked, Change, ChangeRefused, FoldedToken, Known, KnownMessage, TicketPatch
 
 T = TypeVar("T")
@@ -200,6 +201,13 @@ class DynamoStore:
         )
         return [_client(i) for i in items], cursor
 
+    def blocked_clients(self, slug: str, limit: int = 50, after: str = "") -> tuple[list[Client], str]:
+        """Blocked clients by address; one Query a page of GSI2, which is sparse."""
+        items, cursor = self._page(
+            models.ClientItem, "gsi2", keys.blocked_view(slug), limit, after, forward=True
+        )
+        return [_client(i) for i in items], cursor
+
     def inbound(self, slug: str, record_id: str) -> InboundRecord | None:
         """One GetItem."""
         item = self._get(models.InboundItem, keys.inbound(slug, record_id))
@@ -239,7 +247,76 @@ class DynamoStore:
             folded_token, item.slug, int(item.number), item.client_id, int(item.role), int(item.key_id)
         )
 
+    def highest_ticket_number(self, slug: str) -> int:
+        """Return the number that was given last, 0 for none; one GetItem."""
+        item = self._get(models.CounterItem, keys.ticket_counter(slug))
+        return int(item.n) if item else 0
+
+    def once_answer(self, slug: str, key: str) -> str:
+        """Return what ``once_end`` kept under *key*, ``""`` for nothing; one GetItem."""
+        item = self._get(models.OnceItem, keys.once(slug, key))
+        return (item.answer or "") if item else ""
+
+    def numbers_with_word(self, slug: str, word: str, *, beginning: bool, limit: int = 1000) -> set[int]:
+        """Return the tickets that hold *word*, or with *beginning* any word that starts like it.
+
+        At most *limit* postings are read, of the newest tickets for a whole word: one Query a MB, about 1
+        read unit per 80 postings (eventually consistent). *word* has two signs at least.
+        """
+        prefix = word if beginning else f"{word}#"
+
+        def query() -> set[int]:
+            found = models.PostingItem.query(
+                keys.words(slug, word),
+                models.PostingItem.sk.startswith(prefix),
+                scan_index_forward=False,
+                limit=limit,
+                attributes_to_get=["pk", "sk", "kind"],
+            )
+            return {int(item.sk.rpartition("#")[2]) for item in found}
+
+        return self._guard(query)
+
     # ---- writing -------------------------------------------------------------------------------
+
+    def put_postings(self, slug: str, number: int, words: Iterable[str]) -> None:
+        """Make ticket *number* findable by *words*; one BatchWriteItem per 25, 1 write unit a word."""
+
+        def write() -> None:
+            with Item.batch_write() as batch:
+                for word in words:
+                    pk, sk = keys.posting(slug, word, number)
+                    batch.save(models.PostingItem(pk=pk, sk=sk))
+
+        self._guard(write)
+
+    def raise_ticket_counter(self, slug: str, number: int) -> bool:
+        """Let the next ticket get *number* or a higher one; one UpdateItem. False: it is past that."""
+        pk, sk = keys.ticket_counter(slug)
+        model = models.CounterItem
+        item = model(pk=pk, sk=sk)
+        try:
+            self._guard(
+                lambda: item.update(
+                    actions=[model.n.set(number - 1), model.kind.set(model)],
+                    condition=model.n.does_not_exist() | (model.n < number),
+                )
+            )
+        except UpdateError as error:
+            if error.cause_response_code == "ConditionalCheckFailedException":
+                return False
+            raise
+        return True
+
+    def copy_comments(self, comments: Sequence[Comment]) -> None:
+        """Write comments that exist elsewhere already (a merge); one BatchWriteItem per 25."""
+
+        def write() -> None:
+            with Item.batch_write() as batch:
+                for comment in comments:
+                    batch.save(_comment_item(comment))
+
+        self._guard(write)
 
     def next_ticket_number(self, slug: str) -> int:
         """Count up and return a ticket number that nobody else gets; one UpdateItem (1 write unit)."""
@@ -307,8 +384,11 @@ class DynamoStore:
             raise
         return written
 
-    def edit_ticket(self, ticket: Ticket, *, seen_version: int) -> Ticket:
+    def edit_ticket(self, ticket: Ticket, *, seen_version: int, people: bool = False) -> Ticket:
         """Write what people edit of *ticket* if nobody edited it since; one UpdateItem.
+
+        Requester and participants only with *people*: mail adds followers without counting the version up.
+        With *people* the request is a transaction that also lists the ticket under each participant.
 
         Raises:
             Conflict: the ticket was edited since version *seen_version*.
@@ -323,17 +403,36 @@ class DynamoStore:
             model.updated_at.set(ticket.updated_at),
             model.linked_number.set(ticket.linked_number),
             model.merged_into.set(ticket.merged_into),
-            model.client_id.set(ticket.client_id),
-            model.participants.set(list(ticket.participants)),
             model.version.add(1),
             model.closed_at.set(ticket.closed_at) if ticket.closed_at else model.closed_at.remove(),
             *_view_actions(ticket.slug, ticket.number, ticket.updated_at, ticket.status, ticket.assignee),
         ]
+        changed = Conflict("somebody else changed this ticket meanwhile; load it again")
+        if people:
+            actions += [
+                model.client_id.set(ticket.client_id),
+                model.participants.set(list(ticket.participants)),
+                model.folded_key_ids.set(list(ticket.folded_key_ids)),
+            ]
+            parts: list[str] = []
+
+            def write() -> None:
+                parts.clear()
+                with TransactWrite(connection=self._connection) as transaction:
+                    transaction.update(item, actions=actions, condition=model.version == seen_version)
+                    parts.append("ticket")
+                    parts.extend(_list_under(ticket.slug, ticket.number, ticket.participants, transaction))
+
+            try:
+                self._transact(write, parts)
+            except ChangeRefused as error:
+                raise changed from error
+            return replace(ticket, version=seen_version + 1)
         try:
             self._guard(lambda: item.update(actions=actions, condition=model.version == seen_version))
         except UpdateError as error:
             if error.cause_response_code == "ConditionalCheckFailedException":
-                raise Conflict("somebody else changed this ticket meanwhile; load it again") from error
+                raise changed from error
             raise
         return replace(ticket, version=seen_version + 1)
 
@@ -343,23 +442,6 @@ class DynamoStore:
         self._guard(
             lambda: item.update(actions=[models.TicketItem.unread.set(False)], condition=Item.pk.exists())
         )
-
-    def release_comment(self, comment: Comment) -> bool:
-        """Publish a held comment; one UpdateItem. False when it was released already."""
-        item = models.CommentItem(*keys.comment(comment.slug, comment.number, comment.id))
-        model = models.CommentItem
-        try:
-            self._guard(
-                lambda: item.update(
-                    actions=[model.visibility.set(Visibility.PUBLIC.value), model.needs_accept.set(False)],
-                    condition=model.needs_accept == True,  # noqa: E712 - builds an expression
-                )
-            )
-        except UpdateError as error:
-            if error.cause_response_code == "ConditionalCheckFailedException":
-                return False
-            raise
-        return True
 
     def claim(self, slug: str, job_id: str, now: datetime, until: datetime) -> OutboundJob | None:
         """Take a waiting job for sending; one UpdateItem that returns it whole.
@@ -603,12 +685,19 @@ class DynamoStore:
             pk, sk = keys.client_ticket(slug, change.ticket.client_id, change.ticket.number)
             transaction.save(models.ClientTicketItem(pk=pk, sk=sk, number=change.ticket.number))
             yield "client_ticket"
+            yield from _list_under(slug, change.ticket.number, change.ticket.participants[1:], transaction)
         if change.patch:
             self._patch(change.patch, change.seen_status, transaction)
             yield "ticket"
+            if change.patch.participants is not None:
+                yield from _list_under(slug, change.patch.number, change.patch.participants[1:], transaction)
         for comment in change.comments:
-            transaction.save(_comment_item(comment), condition=absent)
+            promised = tuple(job.id for job in change.jobs if job.comment_id == comment.id)
+            transaction.save(_comment_item(replace(comment, job_ids=promised)), condition=absent)
             yield "comment"
+        if change.released:
+            self._release(change.released, change.jobs, transaction)
+            yield "released"
         if change.client:
             transaction.save(_client_item(change.client), condition=absent)
             yield "client"
@@ -686,6 +775,20 @@ class DynamoStore:
             model(*keys.ticket(patch.slug, patch.number)), actions=actions, condition=condition
         )
 
+    def _release(self, comment: Comment, jobs: Sequence[OutboundJob], transaction: TransactWrite) -> None:
+        model = models.CommentItem
+        promised = [*comment.job_ids, *(job.id for job in jobs if job.comment_id == comment.id)]
+        transaction.update(
+            model(*keys.comment(comment.slug, comment.number, comment.id)),
+            actions=[
+                model.visibility.set(comment.visibility.value),
+                model.author_role.set(comment.author_role.value),
+                model.needs_accept.set(False),
+                model.job_ids.set(promised),
+            ],
+            condition=model.needs_accept == True,  # noqa: E712 - builds an expression
+        )
+
     def _transact(self, write: Callable[[], None], parts: list[str]) -> None:
         for attempt in range(TRANSACTION_TRIES):
             try:
@@ -756,6 +859,16 @@ class DynamoStore:
             return items, _to_cursor(last, index) if last else ""
 
         return self._guard(query)
+
+
+def _list_under(
+    slug: str, number: int, people: Iterable[Participant], transaction: TransactWrite
+) -> Iterator[str]:
+    """List the ticket under each of *people*, so that they find it in the customer portal."""
+    for who in dict.fromkeys(identity_of(p.email) for p in people if p.email):
+        pk, sk = keys.client_ticket(slug, ids.client_id(slug, who), number)
+        transaction.save(models.ClientTicketItem(pk=pk, sk=sk, number=number))
+        yield "client_ticket"
 
 
 def _to_cursor(last: dict[str, Any], index: str) -> str:
@@ -865,9 +978,13 @@ def _client(item: Any) -> Client:
 def _client_item(client: Client) -> models.ClientItem:
     pk, sk = keys.client(client.slug, client.id)
     values = {n: getattr(client, n) for n in models.field_names(Client)}
-    return models.ClientItem(
+    item = models.ClientItem(
         pk=pk, sk=sk, gsi1pk=keys.clients_view(client.slug), gsi1sk=client.email.casefold(), **values
     )
+    if client.blocked:
+        item.gsi2pk = keys.blocked_view(client.slug)
+        item.gsi2sk = client.email.casefold()
+    return item
 
 
 def _ticket(item: Any) -> Ticket:
@@ -907,7 +1024,7 @@ _LONG = ("text", "html", "quoted_text", "signature", "full_text")
 
 
 def _comment(item: Any) -> Comment:
-    without = ("author_role", "visibility", "files", "warnings", *_LONG)
+    without = ("author_role", "visibility", "files", "warnings", "job_ids", *_LONG)
     values = _plain_fields(item, Comment, without=without)
     values.update({name: getattr(item, name) or "" for name in _LONG})
     return Comment(
@@ -916,6 +1033,7 @@ def _comment(item: Any) -> Comment:
         visibility=Visibility(item.visibility),
         files=tuple(StoredFile(**f) for f in item.files),
         warnings=tuple(item.warnings),
+        job_ids=tuple(item.job_ids),
     )
 
 
@@ -926,6 +1044,7 @@ def _comment_item(comment: Comment) -> models.CommentItem:
     values["visibility"] = comment.visibility.value
     values["files"] = list(comment.files)
     values["warnings"] = list(comment.warnings)
+    values["job_ids"] = list(comment.job_ids)
     for name in _LONG:
         if not values[name]:
             del values[name]

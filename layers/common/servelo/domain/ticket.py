@@ -115,6 +115,7 @@ class Comment:
         raw_key: object key of the raw mail, ``""`` when there is none.
         message_id: of the mail that brought it, without brackets.
         needs_accept: an unverified comment that waits for one click of the team.
+        job_ids: the mails that it made necessary; the store fills them in with the transaction.
     """
 
     slug: str
@@ -137,4 +138,5 @@ class Comment:
     warnings: tuple[str, ...] = field(default_factory=tuple)
     needs_accept: bool = False
     automatic: bool = False
+    job_ids: tuple[str, ...] = ()
     schema: int = 1

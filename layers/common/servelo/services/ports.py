@@ -115,7 +115,8 @@ class Change:
     """Everything that one event makes true, written in one transaction or not at all.
 
     At most 100 items. ``client`` is created only if it is not there yet; ``record`` only if the delivery was
-    not recorded, or, with ``replaces_record``, if it is still the record that was read.
+    not recorded, or, with ``replaces_record``, if it is still the record that was read. ``released`` is a
+    comment that waited for acceptance: it takes the author role and visibility given here, once.
     """
 
     slug: str
@@ -131,12 +132,14 @@ class Change:
     folded: tuple[FoldedToken, ...] = ()
     caps: tuple[Cap, ...] = ()
     seen_status: TicketStatus | None = None
+    released: Comment | None = None
 
 
 class ChangeRefused(Exception):
     """A condition of a transaction did not hold, and nothing was written. ``parts`` names which:
     ``record`` (the delivery is recorded already), ``message`` (the message id is known), ``client`` (exists
-    already), ``cap:NAME`` (budget used up), ``ticket`` (number taken, ticket gone or changed), ``job``."""
+    already), ``cap:NAME`` (budget used up), ``ticket`` (number taken, ticket gone or changed),
+    ``released`` (accepted already), ``job``."""
 
     def __init__(self, parts: Sequence[str]) -> None:
         super().__init__(", ".join(parts))
