@@ -15,7 +15,8 @@ from servelo.mail.inbound_mail import Attachment
 def explain(raw: bytes, file: str) -> dict[str, Any]:
     """Return what is understood of the mail *raw*, as plain data; *file* is passed through. Never raises.
 
-    ``from.address`` and the addresses of ``to`` are addr-specs as written; ``filename`` is the name as the
+    ``from.address`` and the addresses of ``to`` are addr-specs as written (``from.address`` may lack a domain
+    where the mail has none); ``filename`` is the name as the
     sender wrote it, ``saved_as`` the cleaned one; ``text`` is the whole readable text, ``reply_text`` the new
     part of it; ``html`` is sanitised; ``date`` is ISO 8601 or None.
     """
@@ -24,7 +25,10 @@ def explain(raw: bytes, file: str) -> dict[str, Any]:
         "file": file,
         "message_id": mail.message_id,
         "subject": mail.subject,
-        "from": {"name": mail.author_name, "address": mail.from_.addr_spec if mail.from_ else ""},
+        "from": {
+            "name": mail.author_name,
+            "address": mail.from_.addr_spec if mail.from_ else mail.author_unqualified,
+        },
         "from_ambiguous": mail.from_ambiguous,
         "to": [mailbox.addr_spec for mailbox in mail.to],
         "cc": [mailbox.addr_spec for mailbox in mail.cc],

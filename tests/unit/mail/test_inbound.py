@@ -227,7 +227,7 @@ def test_format_flowed_is_joined() -> None:
 
 def test_a_uuencoded_file_in_the_text_is_a_file() -> None:
     read = read_mail(mail("Subject: s", "", "words", "begin 644 hello.txt", "%:&5L;&\\", "`", "end", "more"))
-    assert read.text == "words\n\nmore"
+    assert read.text == "words\n[begin 644 hello.txt]\nmore"
     assert (read.attachments[0].filename, read.attachments[0].content) == ("hello.txt", b"hello")
 
 

@@ -82,6 +82,7 @@ class MailboxList:
         mailboxes: at most 100, those with an ``@`` in their addr-spec first come, first kept.
         ambiguous: two careful readers could name different addresses for this field.
         truncated: the field holds more mailboxes than were read.
+        unqualified: what stood in angle brackets without a domain (``moderator``): to be shown, not sent to.
         names_only: display words that stood where a mailbox was expected (``undisclosed-recipients``,
         ``root``).
     """
@@ -90,16 +91,18 @@ class MailboxList:
     ambiguous: bool = False
     truncated: bool = False
     names_only: tuple[str, ...] = ()
+    unqualified: tuple[str, ...] = ()
 
 
 class _Collector:
     """The mailbox being read: its words, its addresses in angle brackets and its comments."""
 
-    __slots__ = ("ambiguous", "angles", "comments", "found", "names", "words")
+    __slots__ = ("ambiguous", "angles", "comments", "found", "names", "unqualified", "words")
 
     def __init__(self) -> None:
         self.found: list[Mailbox] = []
         self.names: list[str] = []
+        self.unqualified: list[str] = []
         self.ambiguous = False
         self.reset()
 
@@ -160,10 +163,10 @@ class _Collector:
             self.found.append(
                 Mailbox(phrase.replace(inside[0], "").strip(_EDGES + '"()'), inside[0].strip(_EDGES))
             )
-        elif phrase:
-            self.names.append(phrase)
-        elif self.angles and any(a.strip() for a in self.angles):
-            self.names.append(self.angles[0].strip())
+        else:
+            self.unqualified += [a.strip() for a in self.angles if a.strip()]
+            if phrase or self.unqualified:
+                self.names.append(phrase or self.unqualified[-1])
 
     def _joined(self) -> str:
         return "".join(f'"{word}"' if kind == "quoted" else word for kind, word in self.words).strip()
@@ -264,5 +267,9 @@ def parse_mailboxes(value: str) -> MailboxList:
         reader.comments.append(rest.strip())
     reader.flush()
     return MailboxList(
-        tuple(reader.found[:MAX_MAILBOXES]), reader.ambiguous, truncated, tuple(reader.names[:MAX_MAILBOXES])
+        tuple(reader.found[:MAX_MAILBOXES]),
+        reader.ambiguous,
+        truncated,
+        tuple(reader.names[:MAX_MAILBOXES]),
+        tuple(reader.unqualified[:MAX_MAILBOXES]),
     )

@@ -164,6 +164,9 @@ _NOT_BASE64 = bytes(
 _URL_SAFE = bytes.maketrans(b"-_", b"+/")
 
 
+_AFTER_PADDING = re.compile(rb"(=)[ \t]++[^\r\n]++")  # a remark after the end is no data
+
+
 def decode_base64(data: bytes | memoryview) -> bytes:
     """Return what *data* encodes. Foreign characters, cut ends and padding in the middle do no harm."""
     try:
@@ -173,7 +176,10 @@ def decode_base64(data: bytes | memoryview) -> bytes:
     # a2b_base64 ends at the first padding; sound data is then done: 78 bytes with line ends make 57.
     if decoded and len(decoded) * 4 // 3 >= len(data) * 0.93 - 8:
         return decoded
-    clean = bytes(data).translate(None, _NOT_BASE64)
+    whole = bytes(data)
+    if b"= " in whole or b"=\t" in whole:
+        whole = _AFTER_PADDING.sub(rb"\1", whole)
+    clean = whole.translate(None, _NOT_BASE64)
     out: list[bytes] = []
     for piece in re.split(rb"=+", clean):
         usable = len(piece) - (1 if len(piece) % 4 == 1 else 0)

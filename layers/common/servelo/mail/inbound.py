@@ -49,6 +49,7 @@ _TEXT_TYPES = frozenset(
         "text/x-amp-html",
     )
 )
+_FORMATTED = frozenset(("text/enriched", "text/richtext"))  # shown as plain text, kept as they came
 _EMBEDDED = frozenset(("message/rfc822", "message/global", "message/news"))
 _REPORTS = frozenset(("message/delivery-status", "message/disposition-notification", "text/rfc822-headers"))
 _TNEF_TYPES = frozenset(("application/ms-tnef", "application/vnd.ms-tnef"))
@@ -185,6 +186,7 @@ def _read(raw: bytes, root: Part, reading: _Reading) -> InboundMail:
         references=_message_ids(" ".join(fields.all("references"))),
         from_=from_,
         author_name=_author_name(from_fields, from_),
+        author_unqualified="" if from_ else next((a for one in from_fields for a in one.unqualified), ""),
         from_ambiguous=ambiguous,
         reply_to=fields.people("reply-to", reading),
         to=fields.people("to", reading),
@@ -305,6 +307,10 @@ def _collect_alternative(part: Part, reading: _Reading) -> list[_Words]:
     texts: list[str] = []
     htmls: list[str] = []
     for child in part.children:
+        if texts and child.content_type in _FORMATTED:
+            # The same words again in a form that nobody would show: kept as a file.
+            reading.attempt("A part", None, _attach, child, _file_name(child), reading)
+            continue
         words = reading.attempt("A part", _NO_WORDS, _collect, child, reading)
         text = "\n\n".join(one.text for one in words if one.text)
         if any(one.html for one in words):
@@ -345,7 +351,7 @@ def _collect_leaf(part: Part, reading: _Reading) -> list[_Words]:
     is_html = kind in ("text/html", "application/xhtml+xml")
     if (is_text or is_html) and not attached:
         if not name or not reading.seen_words:
-            if part.disposition_params.get("filename"):
+            if part.disposition_params.get("filename") or kind in _FORMATTED:
                 _attach(part, name, reading)
             return _collect_text(part, reading, html=is_html)
         if part.end - part.start <= MAX_SHOWN_FILE_BYTES:
@@ -393,7 +399,7 @@ def _collect_text(part: Part, reading: _Reading, *, html: bool) -> list[_Words]:
     if html:
         reading.seen_words = reading.seen_words or bool(text.strip())
         return [_Words(html=text)]
-    if part.content_type in ("text/enriched", "text/richtext"):
+    if part.content_type in _FORMATTED:
         text = _plain_of_enriched(text)
     elif part.params.get("format", "").lower() == "flowed":
         text = plain_text.unflow(text, delete_space=part.params.get("delsp", "").lower() == "yes")

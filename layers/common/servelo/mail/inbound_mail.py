@@ -155,6 +155,8 @@ class InboundMail:
         in_reply_to, references: ids without brackets, in the order written, at most 100.
         from_: the author; None when From is missing or holds no address.
         author_name: display name of From, also where From holds no address (``MAILER-DAEMON``).
+        author_unqualified: what From has in angle brackets where that is no address (``<moderator>``); it is
+            shown and nothing else: there is no domain to send to.
         from_ambiguous: two From fields, two addresses, or readers would differ: never matched to
             anybody's rights.
         reply_to, to, cc: at most 100 mailboxes each.
@@ -173,6 +175,7 @@ class InboundMail:
     references: tuple[str, ...] = ()
     from_: Mailbox | None = None
     author_name: str = ""
+    author_unqualified: str = ""
     from_ambiguous: bool = False
     reply_to: tuple[Mailbox, ...] = ()
     to: tuple[Mailbox, ...] = ()

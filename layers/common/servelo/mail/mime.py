@@ -103,6 +103,8 @@ class Part:
         if limit is not None:
             raw = raw[: limit if encoding in _IDENTITY else limit * 3 + 1024]
         if encoding == "base64":
+            if self.content_type.startswith("text/") and not _looks_base64(bytes(raw[:1000])):
+                return bytes(raw)  # plain words under a label that is not true
             return header_fields.decode_base64(raw)
         if encoding == "quoted-printable":
             return binascii.a2b_qp(raw)
@@ -129,6 +131,12 @@ class Part:
             yield from child.walk()
 
 
+def _looks_base64(sample: bytes) -> bool:
+    """Whether *sample* holds little else than the alphabet of base64, and no words parted by spaces."""
+    return len(sample.translate(None, _BASE64_SIGNS)) * 5 <= len(sample) and sample.strip().count(b" ") < 8
+
+
+_BASE64_SIGNS = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/=-_ \t\r\n\f\v!>*?"
 _IDENTITY = frozenset(("", "7bit", "8bit", "binary"))
 
 

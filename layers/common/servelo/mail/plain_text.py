@@ -72,7 +72,7 @@ def take_uuencoded(data: bytes) -> tuple[bytes, list[tuple[str, bytes]]]:
             if end is None:
                 break
             continue
-        kept.append(data[position : begin.start()])
+        kept += (data[position : begin.start()], b"[", begin[0].strip(), b"]")  # shows where the file stood
         files.append(
             ((begin[1] or b"").decode("utf-8", "replace"), decode_uu(data[begin.end() : end.start()]))
         )
