@@ -48,6 +48,7 @@ class Authority:
         certificate = (
             self._builder(self._name, self._name, self._key, now - day, now + day)
             .add_extension(x509.BasicConstraints(ca=True, path_length=None), critical=True)
+            .add_extension(_usage(authority=True), critical=True)
             .sign(self._key, hashes.SHA256())
         )
         self.file = folder / "authority.pem"
@@ -77,6 +78,7 @@ class Authority:
             .serial_number(x509.random_serial_number())
             .not_valid_before(start)
             .not_valid_after(end)
+            .add_extension(x509.SubjectKeyIdentifier.from_public_key(key.public_key()), critical=False)
         )
 
     def _server_context(
@@ -95,6 +97,13 @@ class Authority:
         certificate = (
             self._builder(subject, issuer, key, end - datetime.timedelta(days=2), end)
             .add_extension(x509.SubjectAlternativeName(names), critical=False)
+            .add_extension(_usage(authority=False), critical=True)
+            .add_extension(
+                x509.AuthorityKeyIdentifier.from_issuer_public_key(
+                    (key if self_signed else self._key).public_key()
+                ),
+                critical=False,
+            )
             .sign(key if self_signed else self._key, hashes.SHA256())
         )
         file = self._folder / f"{name}.pem"
@@ -109,6 +118,21 @@ class Authority:
         context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
         context.load_cert_chain(file)
         return context
+
+
+def _usage(*, authority: bool) -> x509.KeyUsage:
+    """Key usage, which Python 3.13 asks every authority for (VERIFY_X509_STRICT)."""
+    return x509.KeyUsage(
+        digital_signature=not authority,
+        key_cert_sign=authority,
+        crl_sign=authority,
+        content_commitment=False,
+        key_encipherment=False,
+        data_encipherment=False,
+        key_agreement=False,
+        encipher_only=False,
+        decipher_only=False,
+    )
 
 
 @dataclass
