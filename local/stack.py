@@ -130,6 +130,10 @@ class LocalStack:
         log = self.settings.log_dir / "deploy.log"
         build.deploy(self.aws.environ, self._parameters(), ARTIFACTS_BUCKET, log)
 
+    def physical_id(self, logical_id: str) -> str:
+        """Return the name that a resource of the template got."""
+        return self._physical_ids[logical_id]
+
     def function_environ(self, logical_id: str) -> dict[str, str]:
         """Return what a deployed function finds in its environment, AWS clients' variables included."""
         configuration = self.aws.client("lambda").get_function_configuration(
