@@ -20,6 +20,7 @@ from pynamodb.attributes import (
     NumberAttribute,
     UnicodeAttribute,
 )
+from pynamodb.connection import Connection
 from pynamodb.constants import BINARY, STRING
 from pynamodb.indexes import AllProjection, GlobalSecondaryIndex, IncludeProjection
 from pynamodb.models import Model
@@ -337,12 +338,21 @@ class PostingItem(Item, discriminator="posting"):
     """One word of one ticket, for the search; the keys say it all."""
 
 
-def bind(table_name: str, region: str) -> None:
-    """Point all items at one table. pynamodb reads ``Meta`` when it connects, so this must come first."""
-    Item.Meta.table_name = table_name
-    Item.Meta.region = region  # type: ignore[assignment]
-    for model in _all_models(Item):
-        model._connection = None
+def bind(table_name: str, region: str) -> Connection:
+    """Point all items at one table, over one connection, and return it; the same again for the same table.
+
+    pynamodb would otherwise make a client for each class, and a client takes longer than all requests of a
+    mail together.
+    """
+    connection = Item._connection
+    if connection is None or (connection.table_name, connection.connection.region) != (table_name, region):
+        Item.Meta.table_name = table_name
+        Item.Meta.region = region  # type: ignore[assignment]
+        Item._connection = None
+        connection = Item._get_connection()
+        for model in _all_models(Item):
+            model._connection = connection
+    return connection.connection
 
 
 def _all_models(model: type[Item]) -> list[type[Item]]:

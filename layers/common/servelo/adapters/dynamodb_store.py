@@ -57,12 +57,47 @@ TRANSACTION_TRIES = 12
 MAX_COMMENT_BYTES = 330_000
 
 
+class _Writes:
+    """The writes of one transaction, each with the name by which a refusal is told.
+
+    DynamoDB gives its reasons in the order of the request, and pynamodb sends deletes, saves, updates,
+    whatever order they were added in.
+    """
+
+    def __init__(self) -> None:
+        self._deletes: list[tuple[str, Any, Any]] = []
+        self._saves: list[tuple[str, Any, Any]] = []
+        self._updates: list[tuple[str, Any, list[Action], Any]] = []
+
+    def delete(self, part: str, item: Any, condition: Any = None) -> None:
+        self._deletes.append((part, item, condition))
+
+    def save(self, part: str, item: Any, condition: Any = None) -> None:
+        self._saves.append((part, item, condition))
+
+    def update(self, part: str, item: Any, actions: list[Action], condition: Any = None) -> None:
+        self._updates.append((part, item, actions, condition))
+
+    @property
+    def parts(self) -> list[str]:
+        """Names in the order of the request."""
+        return [each[0] for each in (*self._deletes, *self._saves, *self._updates)]
+
+    def commit(self, connection: Connection) -> None:
+        with TransactWrite(connection=connection) as transaction:
+            for _, item, condition in self._deletes:
+                transaction.delete(item, condition=condition)
+            for _, item, condition in self._saves:
+                transaction.save(item, condition=condition)
+            for _, item, actions, condition in self._updates:
+                transaction.update(item, actions=actions, condition=condition)
+
+
 class DynamoStore:
     """One table. Hold one per process: the connection is reused."""
 
     def __init__(self, table_name: str, region: str, *, sleep: Callable[[float], None] = time.sleep) -> None:
-        models.bind(table_name, region)
-        self._connection = Connection(region=region, max_retry_attempts=3, connect_timeout_seconds=3)
+        self._connection = models.bind(table_name, region)
         self._sleep = sleep
 
     # ---- reading -------------------------------------------------------------------------------
@@ -336,15 +371,7 @@ class DynamoStore:
             ChangeRefused: a condition did not hold; its ``parts`` say which.
             StoreUnavailable: conflicts or throttling outlasted the retries.
         """
-        parts: list[str] = []
-
-        def write() -> None:
-            parts.clear()
-            with TransactWrite(connection=self._connection) as transaction:
-                for part in self._operations(change, transaction):
-                    parts.append(part)
-
-        self._transact(write, parts)
+        self._transact(lambda writes: self._operations(change, writes))
 
     def put_tenant(self, tenant: Tenant, *, create: bool = False) -> Tenant:
         """Write the tenant's settings if they are still the version that was read; one PutItem.
@@ -414,17 +441,13 @@ class DynamoStore:
                 model.participants.set(list(ticket.participants)),
                 model.folded_key_ids.set(list(ticket.folded_key_ids)),
             ]
-            parts: list[str] = []
 
-            def write() -> None:
-                parts.clear()
-                with TransactWrite(connection=self._connection) as transaction:
-                    transaction.update(item, actions=actions, condition=model.version == seen_version)
-                    parts.append("ticket")
-                    parts.extend(_list_under(ticket.slug, ticket.number, ticket.participants, transaction))
+            def write(writes: _Writes) -> None:
+                writes.update("ticket", item, actions, model.version == seen_version)
+                _list_under(ticket.slug, ticket.number, ticket.participants, writes)
 
             try:
-                self._transact(write, parts)
+                self._transact(write)
             except ChangeRefused as error:
                 raise changed from error
             return replace(ticket, version=seen_version + 1)
@@ -512,19 +535,17 @@ class DynamoStore:
     def _settle_with_aliases(
         self, job: OutboundJob, item: Any, actions: list[Action], condition: Any
     ) -> bool:
-        def write() -> None:
-            with TransactWrite(connection=self._connection) as transaction:
-                transaction.update(item, actions=actions, condition=condition)
-                pk, sk = keys.sent(job.remote_message_id)
-                transaction.save(models.SentItem(pk=pk, sk=sk, slug=job.slug, job_id=job.id))
-                if job.ticket_number:
-                    pk, sk = keys.message(job.slug, job.remote_message_id)
-                    transaction.save(
-                        models.MessageItem(pk=pk, sk=sk, number=job.ticket_number, job_id=job.id)
-                    )
+        def write(writes: _Writes) -> None:
+            writes.update("job", item, actions, condition)
+            pk, sk = keys.sent(job.remote_message_id)
+            writes.save("sent", models.SentItem(pk=pk, sk=sk, slug=job.slug, job_id=job.id))
+            if job.ticket_number:
+                pk, sk = keys.message(job.slug, job.remote_message_id)
+                alias = models.MessageItem(pk=pk, sk=sk, number=job.ticket_number, job_id=job.id)
+                writes.save("message", alias)
 
         try:
-            self._transact(write, ["job", "sent", "message"])
+            self._transact(write)
         except ChangeRefused:
             return False
         return True
@@ -670,78 +691,69 @@ class DynamoStore:
 
     # ---- inside ---------------------------------------------------------------------------------
 
-    def _operations(self, change: Change, transaction: TransactWrite) -> Iterator[str]:
+    def _operations(self, change: Change, writes: _Writes) -> None:
         slug = change.slug
         absent = Item.pk.does_not_exist()
         if change.record:
             old = change.replaces_record
             same = old is not None and old.slug == change.slug
             condition = models.InboundItem.replays == old.replays if old and same else absent
-            transaction.save(_record_item(change.record), condition=condition)
-            yield "record"
+            writes.save("record", _record_item(change.record), condition)
+            if old is not None and not same:
+                # The operator's record becomes a tenant's: one delivery never has two.
+                pk, sk = keys.inbound(old.slug, old.id)
+                moved = models.InboundItem(pk=pk, sk=sk)
+                writes.delete("record", moved, models.InboundItem.replays == old.replays)
         if change.ticket:
-            transaction.save(_ticket_item(change.ticket), condition=absent)
-            yield "ticket"
-            pk, sk = keys.client_ticket(slug, change.ticket.client_id, change.ticket.number)
-            transaction.save(models.ClientTicketItem(pk=pk, sk=sk, number=change.ticket.number))
-            yield "client_ticket"
-            yield from _list_under(slug, change.ticket.number, change.ticket.participants[1:], transaction)
+            number, people = change.ticket.number, change.ticket.participants
+            writes.save("ticket", _ticket_item(change.ticket), absent)
+            pk, sk = keys.client_ticket(slug, change.ticket.client_id, number)
+            writes.save("client_ticket", models.ClientTicketItem(pk=pk, sk=sk, number=number))
+            _list_under(slug, number, people[1:], writes, without=change.ticket.client_id)
         if change.patch:
-            self._patch(change.patch, change.seen_status, transaction)
-            yield "ticket"
+            self._patch(change.patch, change.seen_status, writes)
             if change.patch.participants is not None:
-                yield from _list_under(slug, change.patch.number, change.patch.participants[1:], transaction)
+                _list_under(slug, change.patch.number, change.patch.participants[1:], writes)
         for comment in change.comments:
             promised = tuple(job.id for job in change.jobs if job.comment_id == comment.id)
-            transaction.save(_comment_item(replace(comment, job_ids=promised)), condition=absent)
-            yield "comment"
+            writes.save("comment", _comment_item(replace(comment, job_ids=promised)), absent)
         if change.released:
-            self._release(change.released, change.jobs, transaction)
-            yield "released"
+            self._release(change.released, change.jobs, writes)
         if change.client:
-            transaction.save(_client_item(change.client), condition=absent)
-            yield "client"
+            writes.save("client", _client_item(change.client), absent)
         number = change.ticket.number if change.ticket else change.patch.number if change.patch else 0
         if change.own_message_id:
             pk, sk = keys.message(slug, change.own_message_id)
-            transaction.save(
-                models.MessageItem(pk=pk, sk=sk, number=number, received=True, sender=change.sender),
-                condition=absent,
-            )
-            yield "message"
+            received = models.MessageItem(pk=pk, sk=sk, number=number, received=True, sender=change.sender)
+            writes.save("message", received, absent)
         for job in change.jobs:
-            transaction.save(_job_item(job), condition=absent)
-            yield "job"
+            writes.save("job", _job_item(job), absent)
             if job.ticket_number:
                 pk, sk = keys.message(slug, job.message_id)
-                transaction.save(models.MessageItem(pk=pk, sk=sk, number=job.ticket_number, job_id=job.id))
-                yield "job_message"
+                alias = models.MessageItem(pk=pk, sk=sk, number=job.ticket_number, job_id=job.id)
+                writes.save("job_message", alias)
         for fold in change.folded:
             pk, sk = keys.folded(fold.folded)
-            transaction.save(
-                models.FoldItem(
-                    pk=pk,
-                    sk=sk,
-                    slug=fold.slug,
-                    number=fold.number,
-                    client_id=fold.client_id,
-                    role=fold.role,
-                    key_id=fold.key_id,
-                )
+            item = models.FoldItem(
+                pk=pk,
+                sk=sk,
+                slug=fold.slug,
+                number=fold.number,
+                client_id=fold.client_id,
+                role=fold.role,
+                key_id=fold.key_id,
             )
-            yield "fold"
+            writes.save("fold", item)
         now = datetime.now(UTC)
         for cap in change.caps:
             pk, sk = keys.cap(slug, cap.name)
             model = models.CounterItem
-            transaction.update(
-                model(pk=pk, sk=sk),
-                actions=_cap_actions(now, cap.window_seconds),
-                condition=model.n.does_not_exist() | (model.n < cap.limit),
+            within = model.n.does_not_exist() | (model.n < cap.limit)
+            writes.update(
+                f"cap:{cap.name}", model(pk=pk, sk=sk), _cap_actions(now, cap.window_seconds), within
             )
-            yield f"cap:{cap.name}"
 
-    def _patch(self, patch: TicketPatch, seen: TicketStatus | None, transaction: TransactWrite) -> None:
+    def _patch(self, patch: TicketPatch, seen: TicketStatus | None, writes: _Writes) -> None:
         model = models.TicketItem
         actions: list[Action] = [model.updated_at.set(patch.updated_at)]
         if patch.comments:
@@ -771,33 +783,34 @@ class DynamoStore:
         condition = Item.pk.exists()
         if seen is not None:
             condition = condition & (model.status == seen.value)
-        transaction.update(
-            model(*keys.ticket(patch.slug, patch.number)), actions=actions, condition=condition
-        )
+        writes.update("ticket", model(*keys.ticket(patch.slug, patch.number)), actions, condition)
 
-    def _release(self, comment: Comment, jobs: Sequence[OutboundJob], transaction: TransactWrite) -> None:
+    def _release(self, comment: Comment, jobs: Sequence[OutboundJob], writes: _Writes) -> None:
         model = models.CommentItem
         promised = [*comment.job_ids, *(job.id for job in jobs if job.comment_id == comment.id)]
-        transaction.update(
+        writes.update(
+            "released",
             model(*keys.comment(comment.slug, comment.number, comment.id)),
-            actions=[
+            [
                 model.visibility.set(comment.visibility.value),
                 model.author_role.set(comment.author_role.value),
                 model.needs_accept.set(False),
                 model.job_ids.set(promised),
             ],
-            condition=model.needs_accept == True,  # noqa: E712 - builds an expression
+            model.needs_accept == True,  # noqa: E712 - builds an expression
         )
 
-    def _transact(self, write: Callable[[], None], parts: list[str]) -> None:
+    def _transact(self, write: Callable[[_Writes], None]) -> None:
         for attempt in range(TRANSACTION_TRIES):
+            writes = _Writes()
+            write(writes)
             try:
-                write()
+                writes.commit(self._connection)
             except TransactWriteError as error:
                 reasons = list(error.cancellation_reasons or [])
                 refused = [
                     part
-                    for part, reason in zip(parts, reasons, strict=False)
+                    for part, reason in zip(writes.parts, reasons, strict=False)
                     if reason is not None and reason.code == "ConditionalCheckFailed"
                 ]
                 if refused:
@@ -862,13 +875,14 @@ class DynamoStore:
 
 
 def _list_under(
-    slug: str, number: int, people: Iterable[Participant], transaction: TransactWrite
-) -> Iterator[str]:
+    slug: str, number: int, people: Iterable[Participant], writes: _Writes, *, without: str = ""
+) -> None:
     """List the ticket under each of *people*, so that they find it in the customer portal."""
-    for who in dict.fromkeys(identity_of(p.email) for p in people if p.email):
-        pk, sk = keys.client_ticket(slug, ids.client_id(slug, who), number)
-        transaction.save(models.ClientTicketItem(pk=pk, sk=sk, number=number))
-        yield "client_ticket"
+    found = dict.fromkeys(ids.client_id(slug, identity_of(p.email)) for p in people if p.email)
+    for client_id in found:
+        if client_id != without:
+            pk, sk = keys.client_ticket(slug, client_id, number)
+            writes.save("client_ticket", models.ClientTicketItem(pk=pk, sk=sk, number=number))
 
 
 def _to_cursor(last: dict[str, Any], index: str) -> str:
