@@ -107,13 +107,14 @@ class Authority:
             .sign(key if self_signed else self._key, hashes.SHA256())
         )
         file = self._folder / f"{name}.pem"
+        # The key first: Postfix wants it so.
         file.write_bytes(
-            certificate.public_bytes(serialization.Encoding.PEM)
-            + key.private_bytes(
+            key.private_bytes(
                 serialization.Encoding.PEM,
                 serialization.PrivateFormat.PKCS8,
                 serialization.NoEncryption(),
             )
+            + certificate.public_bytes(serialization.Encoding.PEM)
         )
         context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
         context.load_cert_chain(file)
