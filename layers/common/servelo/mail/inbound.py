@@ -616,16 +616,12 @@ def _part_body(text: str, html: str) -> ReplyBody:
 
 
 def _classify(root: Part, decoded: tuple[tuple[str, str], ...], subject: str, from_addr: str) -> MachineMail:
-    try:
-        from servelo.mail.automatic import classify
-    except ImportError:
-        return MachineMail()
+    from servelo.mail.automatic import classify
+
     return classify(decoded, subject, from_addr=from_addr, content_type=root.content_type)
 
 
 def _read_bounce(root: Part) -> Bounce:
-    try:
-        from servelo.mail.bounce import read_bounce
-    except ImportError:
-        return Bounce()
+    from servelo.mail.bounce import read_bounce
+
     return read_bounce(root)
