@@ -14,6 +14,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "layers" / "comm
 
 from servelo.mail.bounce import read_bounce_bytes
 from servelo.mail.inbound import read_mail
+from servelo.mail.reply_body import part_reply, part_words
 
 
 def mime(raw: bytes) -> dict[str, Any]:
@@ -63,3 +64,13 @@ def reply(text: str | None, html: str | None) -> str:
     raw = head + b"Content-Type: multipart/alternative; boundary=" + b'"' + boundary + b'"\r\n\r\n'
     raw += b"".join(b"--" + boundary + b"\r\n" + one + b"\r\n" for one in written)
     return read_mail(raw + b"--" + boundary + b"--\r\n").body.new_text
+
+
+def quotes(text: str | None, html: str | None) -> str:
+    """Return the new words of a reply: for ``score_quotes.py``, whose corpora leave out links' addresses."""
+    return part_words(text or "", html or "").new_text
+
+
+def quotes_as_shown(text: str | None, html: str | None) -> str:
+    """Return the new words as the portal shows them, with bullets and addresses of links."""
+    return part_reply(text or "", html or "").new_text

@@ -1,0 +1,189 @@
+"""Attribution lines: "On 3 Apr 2012 at 16:19, Bob <bob@example.com> wrote:", in any of the languages of ``lexicon``.
+
+A line is one for what it holds, not for how one program words it: a moment, a person, a verb of writing, and
+an end in a colon or in that verb. Programs wrap it over up to six lines, quote it, and put rules around it.
+"""
+
+from __future__ import annotations
+
+import re
+from functools import lru_cache
+
+from servelo.mail.quotes import lexicon
+
+MAX_LINES = 6
+MAX_CHARS = 900
+
+_TIME = re.compile(r"(?<!\d)\d{1,2}\s?[:.hH٫時时點点시]\s?\d{2}(?!\d)|(?<!\d)\d{1,2}\s?[ap]\.?m\b", re.I)
+_YEAR = re.compile(r"(?<!\d)(?:1[34]|19|20|25)\d\d(?!\d)")
+_FULL_DATE = re.compile(
+    r"(?<!\d)\d{1,4}\s?(?:[./\-‐-―]\s?|年\s?|년\s?)\d{1,2}\s?(?:[./\-‐-―]\s?|月\s?|월\s?)\d{1,4}(?!\d)"
+)
+_NUMBER = re.compile(r"\d+")
+_ADDRESS = re.compile(r"[^\s<>@\"'()\[\],;:]{1,64}@[^\s<>@\"'()\[\],;:]{1,255}")
+_ANGLES = re.compile(r"<[^<>]{0,300}>|\[mailto:[^\]]{0,300}\]|\(https?://[^()]{0,300}\)")
+_TRIM = " \t\xa0>*_-‐-―—–=~|•\u200b-\u200f\u202a-\u202e\u2066-\u2069\ufeff"
+_EDGE = re.compile(rf"^[{_TRIM}]+|[{_TRIM}]+$")
+_ENTITIES = (("&lt;", "<"), ("&gt;", ">"), ("&quot;", '"'), ("&nbsp;", " "), ("&#39;", "'"), ("&amp;", "&"))
+_COLONS = (":", "：", "︓")
+_ISO_START = re.compile(r"\d{4}-\d\d-\d\d,? \d{1,2}:\d\d(?::\d\d)? (?:GMT|UTC)[+\-]\d{1,2}:?\d\d\b")
+_WEAK_END = re.compile(r"(?:[>\])\"”»]|[^\s<>@]+@[^\s<>@]+)\s*[:：]$")
+_WORD = re.compile(r"[^\W\d_]+(?:[.'’-][^\W\d_]+)*")
+_GLUED = re.compile(r"-{3,}\s?(?=On\b|Le\b|Am\b|El\b|Il\b|Em\b|Op\b)")
+
+
+@lru_cache(maxsize=1)
+def _verbs() -> re.Pattern[str]:
+    words = {verb.casefold().rstrip(":") for verbs in lexicon.WROTE.values() for verb in verbs}
+    ordered = sorted(words, key=lambda verb: (-len(verb), verb))
+    spaced = [v for v in ordered if v.isascii() or not _joined_script(v)]
+    joined = [v for v in ordered if _joined_script(v)]
+    # Where words are not parted by spaces, a verb may touch the name before it.
+    pattern = (
+        r"(?<![^\W\d_])(?:" + "|".join(map(re.escape, spaced)) + r")(?![^\W_])"
+        r"|(?:" + "|".join(map(re.escape, joined)) + ")"
+    )
+    return re.compile(pattern)
+
+
+def _joined_script(verb: str) -> bool:
+    return any("\u0900" <= c <= "\u109f" or "\u1780" <= c <= "\u17ff" or c >= "\u3040" for c in verb)
+
+
+@lru_cache(maxsize=1)
+def _last_words() -> frozenset[str]:
+    """The last words of verbs of writing, to tell quickly whether a line without a colon can end one."""
+    return frozenset(
+        verb.casefold().split()[-1].strip("():/-")
+        for verbs in lexicon.WROTE.values()
+        for verb in verbs
+        if not _joined_script(verb)
+    ) - {"sa", "u", "du", "on", "in"}
+
+
+def normalised(text: str) -> str:
+    """Return *text* without quote marks, rules and emphasis around it and without character references."""
+    if "&" in text:
+        for entity, sign in _ENTITIES:
+            text = text.replace(entity, sign)
+    return _EDGE.sub("", text)
+
+
+def may_end(line: str) -> bool:
+    """Whether an attribution may end with this (not empty) line. Cheap: it is asked of every line."""
+    last = line[-1]
+    if last in " \t":
+        line = line.rstrip()
+        if not line:
+            return False
+        last = line[-1]
+    if last in ":：︓" or last == "\xa0":
+        return True
+    if last in "-*_—–=" and ("@" in line or line.rstrip("-*_—–= ")[-5:].casefold() == "wrote"):
+        return True
+    tail = line[-24:].casefold().rsplit(None, 1)
+    if tail and tail[-1].strip("()/-:") in _last_words():
+        return True
+    if last.isdecimal() or last.isalpha():
+        return _ISO_START.match(line.lstrip(_TRIM_SIMPLE)[:32]) is not None
+    return False
+
+
+_TRIM_SIMPLE = " \t>*-"
+
+
+def read(text: str) -> int:
+    """Return how sure it is that *text*, one line, is an attribution: 0 no, 1 by its person, 2 with its moment."""
+    text = normalised(text)
+    if not 6 <= len(text) <= MAX_CHARS:
+        return 0
+    folded = text.casefold()
+    colon = folded.endswith(_COLONS)
+    if colon:
+        folded = folded.rstrip(":：︓ \t\xa0")
+    # Addresses hold words too ("wrote@…"): verbs are looked for outside them.
+    has_address = "@" in folded and _ADDRESS.search(folded) is not None
+    outside = _ANGLES.sub(" <> ", folded) if "<" in folded or "[" in folded or "(" in folded else folded
+    if has_address:
+        outside = _ADDRESS.sub(" @ ", outside)
+    has_time = _TIME.search(outside) is not None
+    has_date = _FULL_DATE.search(outside) is not None
+    has_year = has_date or _YEAR.search(outside) is not None
+    numbers = len(_NUMBER.findall(outside))
+    moment = (has_time and numbers >= 3) or has_date or (has_year and numbers >= 2)
+    verb = _last_verb(outside)
+    if verb is None:
+        if moment and _ISO_START.match(text):
+            return 2
+        if not colon:
+            return 0
+        # Yandex, mail.ru, Gmail in Japanese: "26.06.2014, 14:41, "Name" <address>:"
+        if (
+            moment
+            and has_time
+            and has_address
+            and _WEAK_END.search(text[-400:])
+            and _starts_with_date(outside)
+        ):
+            return 2
+        return 0
+    start, end = verb
+    before, after = outside[:start].strip(" ,;:—-"), outside[end:].strip(" ,;:—-")
+    first_person = outside[max(0, start - 12) : end + 8]
+    if any(words in first_person for words in lexicon.FIRST_PERSON):
+        return 0
+    if not colon and after and not _only_person(after):
+        return 0
+    if not colon and not (moment or has_address):
+        return 0
+    if has_address and (moment or colon):
+        if not moment:
+            # A name, an address, a verb. An author's sentence has more words than a name has.
+            return 1 if len(_WORD.findall(outside)) <= 14 and len(after) <= 80 else 0
+        return 2 if len(_WORD.findall(outside)) <= 40 else 0
+    if not moment:
+        return 0
+    # No address: the words beside the moment must look like a name.
+    words = len(_WORD.findall(before)) + len(_WORD.findall(after))
+    if not _starts_with_date(outside) and outside.split(None, 1)[0].strip(",.") not in lexicon.LEADS:
+        # Lotus Notes: "Name/Unit/Firm wrote on 01/02/2012 12:00:00 PM:"
+        return 2 if has_date and has_time and words <= 9 else 0
+    return 2 if words <= (16 if has_time else 9) else 0
+
+
+def _last_verb(outside: str) -> tuple[int, int] | None:
+    found = None
+    for match in _verbs().finditer(outside):
+        found = match
+        # The verb of the lead words ("Op … schreef") may come early: the last one that has little behind it wins.
+    return (found.start(), found.end()) if found is not None else None
+
+
+def _only_person(after: str) -> bool:
+    return len(after) <= 120 and ("<>" in after or "@" in after)
+
+
+def _starts_with_date(outside: str) -> bool:
+    return _NUMBER.search(outside[:28]) is not None
+
+
+def looks_loose(text: str) -> bool:
+    """Whether *text*, standing right above what is known to be a quotation, is its attribution in any language."""
+    text = normalised(text)
+    if not 4 <= len(text) <= MAX_CHARS:
+        return False
+    if read(text):
+        return True
+    colon = text.endswith(_COLONS)
+    numbers = len(_NUMBER.findall(text))
+    if "@" in text and _ADDRESS.search(text):
+        return (colon or text.endswith(">")) and len(_WORD.findall(text)) <= 24 and numbers >= 2
+    return colon and numbers >= 3 and _TIME.search(text) is not None and len(_WORD.findall(text)) <= 20
+
+
+def glued(line: str) -> int:
+    """Return where an attribution begins that stands behind the author's words on their line, else -1."""
+    for match in _GLUED.finditer(line[:2000]):
+        if match.start() and read(line[match.start() :]) == 2:
+            return match.start()
+    return -1

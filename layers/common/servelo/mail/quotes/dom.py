@@ -1,0 +1,246 @@
+"""What mail programs leave in their HTML around a quotation, carried through the rendering into text.
+
+The HTML is not parsed twice: one pass over its tags puts Unicode noncharacters (U+FDD0 to U+FDD5, which no
+text may hold) where a known marker stands, the renderer of the whole mail lays the text out, and the signs are
+then found in its lines. A ``blockquote`` without any mark of a mail program is called bare: it may be the
+author's own.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass, field
+
+from servelo.mail.html_text import render
+
+BEGIN, END, REST, ATTRIBUTION, BARE, SIGNATURE = "\ufdd0", "\ufdd1", "\ufdd2", "\ufdd3", "\ufdd4", "\ufdd5"
+_SIGNS = re.compile("[\ufdd0-\ufddf]")
+MAX_HTML_CHARS = 1024 * 1024
+
+_TAG = re.compile(r"<(/?)([a-zA-Z][a-zA-Z0-9]{0,10})((?:[\s/](?:[^<>\"']++|\"[^\"<]*+\"|'[^'<]*+')*+)?)>")
+_ATTRIBUTES = re.compile(
+    r"\b(class|id|type|style|name|data-marker|cite)\s*=\s*(?:\"([^\"]*)\"|'([^']*)'|([^\s\"'>]+))", re.I
+)
+_COMMENT = re.compile(r"<!--.*?-->", re.S)
+
+# Within an element of these classes stands a quotation, attribution and all.
+QUOTE_CLASSES = frozenset(
+    (
+        "yahoo_quoted protonmail_quote tutanota_quote nylas-quote mailspring-quote zmail_extra freshdesk_quote "
+        "ms-outlook-mobile-reference-message mail-editor-reference-message-container history-quote-wrapper "
+        "lark-mail-quote ntes-mailmaster-quote bloop_original_html airmail_ext_original front-blockquote "
+        "reply-previous-message mb_quote qm_original gmail_quote_original mimestream-quote hs_reply_quote "
+        "skiff_quote canary_quote spark_quote edison_quoted moz-forward-quote wlmailhtml_quote "
+        "replied-message previous-message quoted-reply mailchat_quote tinymce-quote iCloud-quote gorgias_quote"
+    )
+    .casefold()
+    .split()
+)
+QUOTE_IDS = frozenset(
+    "isreplycontent olk_src_body_section replybody reply_body_quote originalmessage original-content "
+    "mail-editor-reference-message-container outlook-mobile-reference qtmessage spark-quote messagereplysection "
+    "isforwardcontentquote history_quote __quoted_text__".split()
+)
+QUOTE_NAMES = frozenset(("quote", "messagereplysection", "quoted-content"))
+# From the beginning of these elements on, all that follows is quoted.
+REST_CLASSES = frozenset("outlookmessageheader gmail_attr_rest olk-header".split())
+REST_IDS = frozenset("divrplyfwdmsg zwchr appendonsend_rest outlookmessageheader mail-reply-header".split())
+# These hold the attribution line; the quotation follows.
+ATTRIBUTION_CLASSES = frozenset("gmail_attr moz-cite-prefix airmail_on hs_attribution ydp_attr".split())
+SIGNATURE_CLASSES = frozenset(
+    (
+        "gmail_signature moz-signature protonmail_signature_block ms-outlook-mobile-signature "
+        "ymail_android_signature signature_editor yahoo-signature mailspring-signature nylas-signature "
+        "wisestamp_signature tutanota_signature signature-container"
+    ).split()
+)
+SIGNATURE_IDS = frozenset(
+    (
+        "applemailsignature apple-mail-signature ms-outlook-mobile-signature composer_signature "
+        "bloop_sign signature ymail_android_signature mobile-signature sign_block"
+    ).split()
+)
+_X = re.compile(r"^(?:x_)+")
+_INDENT = re.compile(r"border:\s*(?:none|medium none)|border-left:\s*none|webkit-indent")
+_ELEMENTS = frozenset(
+    ("div", "blockquote", "span", "p", "table", "td", "section", "hr", "font", "pre", "header", "body")
+)
+
+
+@dataclass(slots=True)
+class MarkedText:
+    """Rendered text with what the markup said of its lines.
+
+    Attributes:
+        lines: rendered lines, without the signs.
+        quoted: index of each line that stands in a marked quotation.
+        bare: index of each line that stands in a bare blockquote.
+        attribution: indexes where an attribution begins.
+        rest: indexes from which on all is quoted.
+        begins: indexes where a marked quotation begins.
+        signature: indexes of lines within a marked signature.
+    """
+
+    lines: list[str]
+    quoted: set[int] = field(default_factory=set)
+    bare: set[int] = field(default_factory=set)
+    attribution: set[int] = field(default_factory=set)
+    rest: set[int] = field(default_factory=set)
+    begins: set[int] = field(default_factory=set)
+    signature: set[int] = field(default_factory=set)
+
+
+def read(html: str, *, words_only: bool = False) -> MarkedText:
+    """Return *html* as text, as ``html_text.render`` lays it out, with what its markup says of each line.
+
+    *words_only* leaves out what the layout adds: addresses of links, bullets, rules, words for images.
+    """
+    return _parse(render(_mark(_SIGNS.sub("", html[:MAX_HTML_CHARS]), words_only)))
+
+
+def _mark(html: str, words_only: bool) -> str:
+    """Return *html* with signs put where its markup tells of quotations."""
+    if "<!--" in html:
+        # Outlook's conditional comments hold tags; an unclosed comment is left to the renderer.
+        html = _COMMENT.sub("", html) if html.count("<!--") < 10_000 else html
+    out: list[str] = []
+    position = 0
+    open_elements: list[tuple[str, str]] = []
+    for match in _TAG.finditer(html):
+        name = match[2].lower()
+        if name not in _ELEMENTS and not (words_only and name in ("a", "li", "img", "hr", "q", "ul", "ol")):
+            continue
+        if match[1]:
+            if words_only and name in ("a", "q"):
+                out.append(html[position : match.start()])
+                position = match.end()
+                continue
+            sign = _close(open_elements, name)
+            if sign:
+                out.append(html[position : match.start()] + sign)
+                position = match.start()
+            continue
+        if words_only and name in ("a", "li", "img", "hr", "q"):
+            out.append(html[position : match.start()])
+            out.append({"li": "<div>", "hr": "<br>"}.get(name, ""))
+            position = match.end()
+            if name != "hr":
+                continue
+        kind = _kind(name, match[3])
+        if kind in (BEGIN, BARE, SIGNATURE):
+            if len(open_elements) < 2000:
+                open_elements.append((name, END))
+                out.append(html[position : match.end()] + kind)
+                position = max(position, match.end())
+            continue
+        if kind:
+            out.append(html[position : match.end()] + kind)
+            position = max(position, match.end())
+        if name not in ("hr", "p") and not match[3].endswith("/") and len(open_elements) < 2000:
+            open_elements.append((name, ""))
+    out.append(html[position:])
+    return "".join(out)
+
+
+def _close(open_elements: list[tuple[str, str]], name: str) -> str:
+    """Close the nearest open *name*; return the signs that end what was open within."""
+    for index in range(len(open_elements) - 1, max(-1, len(open_elements) - 40), -1):
+        if open_elements[index][0] == name:
+            signs = "".join(sign for _, sign in open_elements[index:])
+            del open_elements[index:]
+            return signs
+    return ""
+
+
+def _kind(name: str, attributes: str) -> str:
+    classes: set[str] = set()
+    identity = style = kind_of = called = marker = ""
+    for match in _ATTRIBUTES.finditer(attributes[:4000]):
+        key = match[1].lower()
+        value = match[2] or match[3] or match[4] or ""
+        if key == "class":
+            classes = {_X.sub("", one) for one in value.casefold().split()}
+        elif key == "id":
+            identity = _X.sub("", value.casefold())
+        elif key == "style":
+            style = value.casefold()
+        elif key == "type":
+            kind_of = value.casefold()
+        elif key == "name":
+            called = _X.sub("", value.casefold())
+        elif key == "data-marker":
+            marker = value.casefold()
+    if name == "blockquote":
+        if kind_of == "cite" or "gmail_quote" in classes or classes & QUOTE_CLASSES or identity in QUOTE_IDS:
+            return BEGIN
+        if (style and _INDENT.search(style)) or "webkit-indent-blockquote" in classes:
+            return ""
+        return BARE
+    if not (classes or identity or called or marker):
+        return ""
+    if classes & QUOTE_CLASSES or identity in QUOTE_IDS or called in QUOTE_NAMES:
+        return BEGIN
+    if any(one.endswith("yahoo_quoted") for one in classes) or identity.startswith("yahoo_quoted"):
+        return BEGIN
+    if marker == "__quoted_text__":
+        return REST if name == "hr" else BEGIN
+    if classes & REST_CLASSES or identity in REST_IDS:
+        return REST
+    if classes & ATTRIBUTION_CLASSES:
+        return ATTRIBUTION
+    if classes & SIGNATURE_CLASSES or identity in SIGNATURE_IDS:
+        return SIGNATURE
+    return ""
+
+
+def _parse(text: str) -> MarkedText:
+    marked = MarkedText([])
+    if not _SIGNS.search(text):
+        marked.lines = text.split("\n")
+        return marked
+    depth: list[str] = []
+    for line in text.split("\n"):
+        if not _SIGNS.search(line):
+            _put(marked, line, depth)
+            continue
+        # A sign in the middle of a line parts it.
+        pieces = re.split("([\ufdd0-\ufddf])", line)
+        prefix = re.match(r"(?:> )*", line)
+        pending = ""
+        wrote = False
+        for piece in pieces:
+            if piece and "\ufdd0" <= piece <= "\ufddf":
+                if pending.strip(" >"):
+                    _put(marked, pending if not wrote or not prefix else pending, depth)
+                    wrote = True
+                pending = ""
+                index = len(marked.lines)
+                if piece in (BEGIN, BARE, SIGNATURE):
+                    depth.append(piece)
+                    if piece == BEGIN and depth.count(BEGIN) == 1:
+                        marked.begins.add(index)
+                elif piece == END:
+                    if depth:
+                        depth.pop()
+                elif piece == REST:
+                    marked.rest.add(index)
+                elif piece == ATTRIBUTION:
+                    marked.attribution.add(index)
+            else:
+                pending += piece
+        if pending.strip(" >"):
+            _put(marked, pending, depth)
+        elif not wrote and not line.strip(" >\ufdd0\ufdd1\ufdd2\ufdd3\ufdd4\ufdd5"):
+            continue
+    return marked
+
+
+def _put(marked: MarkedText, line: str, depth: list[str]) -> None:
+    index = len(marked.lines)
+    marked.lines.append(line)
+    if BEGIN in depth:
+        marked.quoted.add(index)
+    elif BARE in depth:
+        marked.bare.add(index)
+    elif SIGNATURE in depth:
+        marked.signature.add(index)

@@ -1,0 +1,121 @@
+"""Blocks of header fields as Outlook and others write them above what they quote.
+
+    From: Bob <bob@example.com>
+    Sent: Thursday, 28 January 2016 8:16 p.m.
+    To: Alice
+    Subject: Re: printer
+
+Names of fields in any of the languages of ``lexicon``; bold, quoted, in a table, with wrapped values, with a
+space before the colon. A block has two different fields at least and says whom or what it is about.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from functools import lru_cache
+
+from servelo.mail.quotes import lexicon
+
+MAX_BLOCK_LINES = 40
+_MAX_LABEL = 34
+_EDGE = " \t\xa0*_>|\u200b\u200e\u200f\u202a\u202b\u202c\u2066\u2067\u2068\u2069\ufeff•"
+_MONEY_OR_TIME = re.compile(r"\d{1,2}:\d{2}")
+_DASHED = re.compile(r"^(?:>\s?)*[\s*_\-=—–‐-―]+$")
+
+
+@lru_cache(maxsize=1)
+def _roles() -> dict[str, str]:
+    roles: dict[str, str] = {}
+    for role, languages in lexicon.HEADER_NAMES.items():
+        for names in languages.values():
+            for name in names:
+                roles.setdefault(name.replace("_", " ").rstrip(":").casefold(), role)
+    # Letters that stand for several: "de" is from in French, "a" is to.
+    return roles
+
+
+def field(line: str) -> tuple[str, str] | None:
+    """Return (role, value) when *line* is a header field, else None. Roles are the keys of ``HEADER_NAMES``."""
+    colon = -1
+    for index, sign in enumerate(line[:60]):
+        if sign in ":：︓" or (
+            sign == "|" and index > 1 and line.lstrip()[:1] == "|" and line[:index].strip(" |*")
+        ):
+            colon = index
+            break
+    if colon < 1:
+        return None
+    label = line[:colon].strip(_EDGE).casefold()
+    if not label or len(label) > _MAX_LABEL:
+        return None
+    role = _roles().get(label)
+    if role is None:
+        # "发件人" with spaces between, "D e :" no; but "Sent : " and "Pièces jointes" with odd spaces.
+        role = _roles().get(" ".join(label.replace("\xa0", " ").split()))
+        if role is None:
+            return None
+    return role, line[colon + 1 :].strip(_EDGE)
+
+
+def read(lines: Sequence[str], start: int) -> int:
+    """Return the index behind the header block that begins at *start*, or *start* when there is none."""
+    first = field(lines[start])
+    if first is None or first[0] not in ("from", "date", "to", "subject"):
+        return start
+    roles: dict[str, str] = {first[0]: first[1]}
+    index = start + 1
+    end = index
+    blanks = 0
+    wrapped = 0
+    limit = min(len(lines), start + MAX_BLOCK_LINES)
+    while index < limit:
+        line = lines[index]
+        stripped = line.strip(_EDGE)
+        if not stripped:
+            blanks += 1
+            # One empty line between fields happens (HTML made text); two end the block.
+            if blanks > 1:
+                break
+            index += 1
+            continue
+        found = field(line)
+        if found is not None:
+            role, value = found
+            if role in roles and role != "other" and blanks:
+                break
+            roles.setdefault(role, value)
+            if value and not roles[role]:
+                roles[role] = value
+            blanks = wrapped = 0
+            index += 1
+            end = index
+            continue
+        if blanks or wrapped >= 6:
+            break
+        # A wrapped value: further addresses, the rest of a subject.
+        wrapped += 1
+        index += 1
+        if "@" in line or line[:1] in " \t":
+            for role in ("from", "to"):
+                if role in roles:
+                    roles[role] += " " + stripped
+    strong = [role for role in roles if role != "other"]
+    if len(strong) < 2:
+        return start
+    address = any("@" in roles.get(role, "") for role in ("from", "to", "other"))
+    dated = any(sign.isdecimal() for sign in roles.get("date", ""))
+    if "subject" in roles and ("from" in roles or "date" in roles) and (address or dated or len(strong) >= 3):
+        return end
+    if address and ("from" in roles or "date" in roles):
+        return end
+    # From and date alone, with a time: "From: Bob / Sent: Monday, 3 May 2010 10:15".
+    if (
+        "from" in roles
+        and "to" in roles
+        and dated
+        and _MONEY_OR_TIME.search(roles["date"])
+        and len(roles) >= 4
+    ):
+        return end
+    return start

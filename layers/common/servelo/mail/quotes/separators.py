@@ -1,0 +1,89 @@
+"""Lines that part a mail: "original message", "forwarded message", "reply above this line", plain rules."""
+
+from __future__ import annotations
+
+import re
+from functools import lru_cache
+
+from servelo.mail.quotes import lexicon
+
+MAX_LINE = 240
+_RULE_SIGNS = "-_=*~+#·.‐‑‒–—―─━═•"
+_RULE = re.compile(rf"^[\s>|]*[{re.escape(_RULE_SIGNS)}\s]{{3,}}$")
+_EDGE = f" \t\xa0>|<{_RULE_SIGNS}\u200b\u200e\u200f\u202a\u202b\u202c\ufeff"
+_ZENDESK = re.compile(r"^[\s>*]*##-\s?.{3,160}?\s?-##[\s*]*$")
+
+ORIGINAL, FORWARDED, BARE_ORIGINAL = "original", "forwarded", "bare original"
+
+
+@lru_cache(maxsize=1)
+def _originals() -> tuple[frozenset[str], tuple[str, ...]]:
+    phrases = tuple(phrase.casefold() for phrase in lexicon.ORIGINAL_MESSAGE)
+    return frozenset(phrases), phrases
+
+
+@lru_cache(maxsize=1)
+def _forwards() -> tuple[frozenset[str], tuple[str, ...]]:
+    phrases = tuple(phrase.casefold() for phrase in lexicon.FORWARDED)
+    return frozenset(phrases), phrases
+
+
+@lru_cache(maxsize=1)
+def _markers() -> tuple[str, ...]:
+    return tuple(phrase.casefold() for phrase in lexicon.REPLY_ABOVE)
+
+
+def marker_phrases(text: str) -> tuple[str, ...]:
+    """Return the phrases of "reply above this line" that *text*, a whole mail in ``casefold``, holds."""
+    return tuple(phrase for phrase in _markers() if phrase in text)
+
+
+def is_marker(line: str, phrases: tuple[str, ...]) -> bool:
+    """Whether *line* asks to reply above it; an author's sentence about such a line is longer than the phrase."""
+    if len(line) > MAX_LINE:
+        return False
+    if _ZENDESK.match(line):
+        return True
+    folded = line.strip(_EDGE).casefold()
+    ruled = line.strip(" \t\xa0>|*")[:2].strip(_RULE_SIGNS) == ""
+    return any(phrase in folded and (ruled or len(phrase) * 2 >= len(folded)) for phrase in phrases)
+
+
+def is_rule(line: str) -> bool:
+    """Whether *line* is nothing but a rule: three or more dashes, underscores, equal signs, stars."""
+    stripped = line.strip()
+    return (
+        len(stripped) >= 3
+        and stripped[0] in _RULE_SIGNS + ">|"
+        and len(stripped) < 400
+        and bool(_RULE.match(stripped))
+    )
+
+
+def read(line: str) -> str:
+    """Return ORIGINAL or FORWARDED when *line* is such a separator, BARE_ORIGINAL when it has no rules, else ``""``.
+
+    A BARE_ORIGINAL counts only above a block of header fields: people write such words too.
+    """
+    if not 4 <= len(line) <= MAX_LINE:
+        return ""
+    core = line.strip(_EDGE)
+    if not 2 <= len(core) <= 200:
+        return ""
+    folded = core.casefold().rstrip(":： *_")
+    stripped = line.strip(" \t\xa0>|*")
+    ruled = stripped[:1] in _RULE_SIGNS and stripped[:2].strip(_RULE_SIGNS) == ""
+    forwards, forwarded = _forwards()
+    if (
+        folded in forwards
+        or (ruled and folded.startswith(forwarded))
+        or folded.startswith("begin forwarded message")
+    ):
+        # "Forwarded message" in a sentence of its own has neither rules nor a colon.
+        return FORWARDED if ruled or core.endswith((":", "：")) or folded.startswith("begin forw") else ""
+    originals, original = _originals()
+    if folded in originals:
+        return ORIGINAL if ruled else BARE_ORIGINAL
+    if (ruled and folded.startswith(original)) or folded.startswith("original message processed by"):
+        return ORIGINAL
+    return ""

@@ -1,0 +1,128 @@
+"""Signatures that are evident: below "-- ", "sent from my …", footers of mailing lists and virus scanners.
+
+"Regards, Name" is the author's and stays.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from functools import lru_cache
+
+from servelo.mail.quotes import lexicon, separators
+
+MAX_SIGNATURE_LINES = 40
+MAX_SIGNATURE_CHARS = 3000
+MAX_SENT_FROM = 140
+
+_DELIMITER = re.compile(r"^(?:-- ?|—|– |--\xa0|__|‐‐)$")
+_EDGE = " \t\xa0*_<>()[]|~\u200b\u200e\u200f\u202a-\u202e\ufeff-–—.!"
+_LINK = re.compile(r"\s*(?:\(https?://[^()\s]*\)|<https?://[^<>\s]*>|https?://\S+|\[[^\]]*\]\(\S*\))\s*$")
+_MARKDOWN = re.compile(r"\[([^\[\]]{1,80})\]\([^()\s]{1,300}\)")
+
+
+@lru_cache(maxsize=1)
+def _sent_from() -> tuple[tuple[str, ...], tuple[str, ...], tuple[str, ...]]:
+    return (
+        tuple(dict.fromkeys(start.casefold() for start in lexicon.SENT_FROM_STARTS)),
+        tuple(dict.fromkeys(end.casefold() for end in lexicon.SENT_FROM_ENDS)),
+        tuple(dict.fromkeys(device.casefold() for device in lexicon.DEVICES)),
+    )
+
+
+def is_delimiter(line: str) -> bool:
+    """Whether *line* is the delimiter of RFC 3676 4.3, also with its space lost."""
+    return _DELIMITER.match(line.rstrip("\r")) is not None
+
+
+def is_sent_from(line: str) -> bool:
+    """Whether a device or program wrote *line*: "Sent from my iPhone", in any language of ``lexicon``."""
+    if not 6 <= len(line) <= 400:
+        return False
+    if "](" in line:
+        line = _MARKDOWN.sub(r"\1", line)
+    text = _LINK.sub("", line).strip(_EDGE).casefold()
+    if not 6 <= len(text) <= MAX_SENT_FROM:
+        return False
+    starts, ends, devices = _sent_from()
+    if text.startswith(starts):
+        if text.startswith(("sent from ", "sent via ", "get outlook")):
+            return len(text) <= 90
+        return len(text) <= 60 or any(device in text for device in devices)
+    if text.endswith(ends) and len(text) <= 90:
+        return any(device in text for device in devices)
+    if len(text) <= 40 and text.endswith(" from mobile"):
+        return True
+    return False
+
+
+def is_named_device(line: str) -> bool:
+    """Whether *line* is a sent-from line that names a device or program: sure enough to part a mail by itself."""
+    if not is_sent_from(line):
+        return False
+    text = line.casefold()
+    return any(device in text for device in _sent_from()[2])
+
+
+def is_footer(lines: Sequence[str], index: int) -> bool:
+    """Whether a footer that no author writes begins at *index*: a mailing list's, a virus scanner's."""
+    line = lines[index].strip()
+    if separators.is_rule(line) and line[0] != "*":
+        for following in lines[index + 1 : index + 5]:
+            text = following.strip().casefold()
+            if not text:
+                continue
+            if any(words in text for words in lexicon.LIST_WORDS) or text.startswith(lexicon.FOOTER_LINES):
+                return True
+            return False
+        return False
+    return bool(line) and line[:240].casefold().startswith(lexicon.FOOTER_LINES)
+
+
+def begin(lines: Sequence[str]) -> int:
+    """Return the index where the signature at the end of *lines* begins, ``len(lines)`` when there is none.
+
+    Never 0 unless the first line is a delimiter: a mail that is nothing but one such line says something.
+    """
+    end = len(lines)
+    while end and not lines[end - 1].strip():
+        end -= 1
+    found = end
+    # From the end upwards: sent-from lines, each perhaps with the sender's name around it.
+    while found:
+        index = found
+        while index and not lines[index - 1].strip():
+            index -= 1
+        if index and is_sent_from(lines[index - 1]):
+            found = index - 1
+            continue
+        break
+    floor = max(0, end - MAX_SIGNATURE_LINES)
+    first = found
+    size = 0
+    for index in range(end - 1, floor - 1, -1):
+        line = lines[index]
+        size += len(line)
+        if size > MAX_SIGNATURE_CHARS:
+            break
+        if not line.strip():
+            continue
+        if is_delimiter(line):
+            # A dash of another kind must look like a delimiter: an empty line or nothing but short lines around.
+            if line.startswith(("-- ", "--")) or (index and not lines[index - 1].strip()):
+                first = index
+            continue
+        if is_footer(lines, index):
+            first = index
+    if first < found:
+        # Whatever stood above what was found by the first pass may be a sent-from line again.
+        found = first
+        while found:
+            index = found
+            while index and not lines[index - 1].strip():
+                index -= 1
+            if index and is_sent_from(lines[index - 1]):
+                found = index - 1
+                continue
+            break
+    return found if found < end else len(lines)
