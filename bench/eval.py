@@ -13,6 +13,7 @@ from __future__ import annotations
 import argparse
 import importlib
 import json
+import logging
 import multiprocessing
 import os
 import re
@@ -274,7 +275,7 @@ def _explode(number: int, spec: str, pipe: Any) -> None:
     function(b"From: a@b.example\r\nSubject: x\r\n\r\nx\r\n")
     case = importlib.import_module("bombs").CASES[number]
     raw = case[1](*case[2])
-    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    before = _memory_kb("VmRSS") if _forget_peak() else 0
     pipe.send("ready")
     begin = time.perf_counter()
     try:
@@ -283,11 +284,26 @@ def _explode(number: int, spec: str, pipe: Any) -> None:
     except BaseException as error:
         outcome = f"{type(error).__name__} "
     seconds = time.perf_counter() - begin
-    added_mb = (resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before) // 1024
-    pipe.send(f"{outcome}{seconds:.2f} s, {added_mb} MB")
+    memory = f", {(_memory_kb('VmHWM') - before) // 1024} MB" if before else ""
+    pipe.send(f"{outcome}{seconds:.2f} s{memory}")
+
+
+def _forget_peak() -> bool:
+    """Set the peak of this process's memory back to what it is now; making the mail took more. Linux only."""
+    try:
+        Path("/proc/self/clear_refs").write_text("5")
+    except OSError:
+        return False
+    return True
+
+
+def _memory_kb(name: str) -> int:
+    found = re.search(rf"^{name}:\s+(\d+) kB", Path("/proc/self/status").read_text(), re.M)
+    return int(found[1]) if found else 0
 
 
 def _reader(spec: str) -> Callable[[bytes], Any]:
+    logging.disable(logging.CRITICAL)  # mail-parser tells of every part that it does not know
     builtin = importlib.import_module("score_mime").BUILTIN
     if spec in builtin:
         return builtin[spec]  # type: ignore[no-any-return]
