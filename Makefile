@@ -10,7 +10,7 @@ VENV := .venv
 AWS_VENV := .venv/aws
 PYTHON := $(VENV)/bin/python
 
-.PHONY: help setup run demo test unit integration e2e lint format build validate sam-local clean
+.PHONY: help setup run demo test unit integration e2e lint format build validate clean
 
 help:  ## list these targets
 	@grep -hE '^[a-z0-9-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -50,9 +50,6 @@ build: $(VENV)/.installed  ## what is deployed: .aws-sam/build
 
 validate: $(VENV)/.installed  ## the template alone
 	$(VENV)/bin/sam validate --lint --template template.yaml --region eu-west-1
-
-sam-local: setup  ## each function with its event from events/, by sam local invoke (or without Docker by its emulator)
-	@exec $(PYTHON) -m local.invoke_all
 
 clean:  ## remove environments, builds and local data
 	rm -rf $(VENV) .aws-sam .local .pytest_cache .mypy_cache .ruff_cache .hypothesis

@@ -11,6 +11,7 @@
     mailbox        every mail that went out, as files and as pages
     seed           two tenants and an operator, made by the services
     stack          starts and stops all of it
+    emulator       one built function under Lambda's own runtime client and emulator
     demo           a whole conversation over SMTP, step by step
 
 Not shipped: nothing of it is in a function or a layer. docs/local.md says what is

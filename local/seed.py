@@ -31,22 +31,15 @@ PEOPLE = (
 
 
 def seed() -> None:
-    """Create tenants and people; nothing happens to those who exist."""
+    """Create tenants and people; again on a stack that kept its data, it brings them up to date."""
     from servelo import bootstrap
-    from servelo.errors import Conflict
 
     tenants = bootstrap.tenants()
     for slug, name in TENANTS.items():
         admin = next(each for each in PEOPLE if each.slug == slug and each.role == "admin")
-        try:
-            tenants.create_tenant(slug=slug, name=name, admin_email=admin.email, admin_name=admin.name)
-        except Conflict:
-            continue  # kept from the last time
+        tenants.create_tenant(slug=slug, name=name, admin_email=admin.email, admin_name=admin.name)
     for person in PEOPLE:
-        try:
-            tenants.add_member(person.slug, person.email, person.name, person.role, password=PASSWORD)
-        except Conflict:
-            continue
+        tenants.add_member(person.slug, person.email, person.name, person.role, password=PASSWORD)
 
 
 if __name__ == "__main__":

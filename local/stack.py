@@ -21,6 +21,7 @@ from typing import Any, Protocol
 
 from local import build, certificates
 from local.aws import ARTIFACTS_BUCKET, LocalAws
+from local.emulator import ENVIRON_FILE
 from local.http_front import HttpFront, make_event
 from local.mailbox import Mailbox, MailboxServer
 from local.ses_inbound import SesInbound
@@ -95,6 +96,7 @@ class LocalStack:
             warm = pool.submit(self._timed, "warm up", self._warm_up)
             seeded.result()
             warm.result()
+        self._write_environ()
         # Last, so that no mail comes before there is a tenant to take it.
         self._run(SesInbound(self.settings, rule, self.aws.client("s3"), sns))
 
@@ -140,6 +142,16 @@ class LocalStack:
             FunctionName=self._physical_ids[logical_id]
         )
         return {**self.aws.environ, **configuration["Environment"]["Variables"]}
+
+    def _write_environ(self) -> None:
+        described = {
+            name: {
+                "properties": {key: properties[key] for key in ("Handler", "MemorySize", "Timeout")},
+                "environ": self.function_environ(name),
+            }
+            for name, properties in self.template.functions().items()
+        }
+        (self.settings.data_dir / ENVIRON_FILE).write_text(json.dumps(described, indent=1))
 
     def _seed(self) -> None:
         log = self.settings.log_dir / "seed.log"

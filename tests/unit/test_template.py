@@ -12,8 +12,12 @@ from typing import Any
 from unittest import mock
 
 import pytest
+from local.http_front import find_route
+from local.template import Authorizer
+from local.template import Route as LocalRoute
 
 from servelo.config import Settings
+from servelo.portal.routes import Who, all_routes
 from tests.sam_template import properties, resources, source, transformed
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -432,6 +436,22 @@ def test_every_method_of_the_api_needs_a_token_of_our_pool():
     jwt = api["Body"]["components"]["securitySchemes"]["Team"]["x-amazon-apigateway-authorizer"]
     assert jwt["jwtConfiguration"]["audience"] == [{"Ref": "UserPoolClient"}]
     assert jwt["jwtConfiguration"]["issuer"]["Fn::Sub"].endswith("/${UserPool}")
+
+
+def landing(method: str, path: str) -> bool:
+    """Tell whether API Gateway asks for a token before this request reaches the function."""
+    routes = []
+    for key, operation in api_routes().items():
+        open_to_all = operation.get("security") in (None, [{"NONE": []}])
+        routes.append(LocalRoute(*key.split(" "), "ApiFunction", None if open_to_all else Authorizer("", ())))
+    found = find_route(routes, method, re.sub(r"\{[^}]*\}", "x", path))
+    assert found is not None, f"{method} {path} has no route at the gateway"
+    return found[0].authorizer is not None
+
+
+@pytest.mark.parametrize("route", all_routes(), ids=lambda route: f"{route.method} {route.path}")
+def test_the_gateway_asks_for_a_token_exactly_where_the_portal_needs_one(route: Any):
+    assert landing(route.method, route.path) is (route.who is Who.TEAM)
 
 
 def test_the_api_is_throttled_and_logged_without_paths():
