@@ -131,3 +131,8 @@ def test_a_domain_that_idna_refuses_is_compared_as_it_is() -> None:
 def test_the_last_at_sign_parts_local_part_and_domain() -> None:
     assert split_addr_spec('"a@b"@c.example') == ('"a@b"', "c.example")
     assert split_addr_spec("nobody") == ("nobody", "")
+
+
+def test_what_has_no_domain_is_shown_and_is_no_mailbox() -> None:
+    found = parse_mailboxes("Moderator <moderator>")
+    assert (found.mailboxes, found.unqualified, found.names_only) == ((), ("moderator",), ("Moderator",))

@@ -207,3 +207,12 @@ def test_a_text_longer_than_a_megabyte_is_read_up_to_there() -> None:
 )
 def test_bytes_that_are_no_mail_still_give_a_part(raw: bytes) -> None:
     assert mime.parse(raw).children == []
+
+
+def test_plain_words_under_the_label_of_base64_are_read_as_words() -> None:
+    raw = mail(
+        "Content-Transfer-Encoding: base64",
+        "",
+        "These are plain words, and somebody labelled them wrongly. Sorry!",
+    )
+    assert mime.parse(raw).text() == "These are plain words, and somebody labelled them wrongly. Sorry!"
