@@ -455,8 +455,6 @@ class Handler(BaseHTTPRequestHandler):
                     self.desk.keys[key] = found
             if found is None:
                 self.send(204, b"", "application/json")
-            elif isinstance(found, bytes):
-                self.send(200, found, "text/plain; charset=utf-8")
             else:
                 self.send(200, json.dumps(found).encode(), "application/json")
         except Refused as problem:
@@ -482,10 +480,10 @@ class Handler(BaseHTTPRequestHandler):
             raise Refused(401, "unauthorized", "Sign in again.")
         return USERS.get(token.split("-", 2)[2], {"email": token.split("-", 2)[2], "name": "", "role": "customer"})
 
-    def route(self, method: str, path: str, query: Json, body: Json) -> Json | bytes | None:
+    def route(self, method: str, path: str, query: Json, body: Json) -> Json | None:
         desk = self.desk
         if path.startswith("/api/auth/"):
-            return self.auth(path, body)
+            return self.auth(method, path, body)
         if path.startswith("/api/portal/"):
             return self.customer(method, path, body)
         user = self.user()
@@ -496,14 +494,13 @@ class Handler(BaseHTTPRequestHandler):
                 if query.get("q"):
                     found = [t for t in found if query["q"].lower() in json.dumps(t, ensure_ascii=False).lower()]
                 if query.get("assignee"):
-                    wanted = "" if query["assignee"] == "none" else query["assignee"]
+                    wanted = user["email"] if query["assignee"] == "me" else query["assignee"]
                     found = [t for t in found if t["assignee"] == wanted]
                 return page([brief(t) for t in sorted(found, key=lambda t: t["updated_at"], reverse=True)])
             case ["POST", "tickets"]:
                 number = desk.settings["next_ticket_number"]
                 desk.settings["next_ticket_number"] += 1
-                who = body["client"]
-                desk.tickets[number] = ticket(number, body["subject"], who.get("name", ""), who["email"], preview=body["text"])
+                desk.tickets[number] = ticket(number, body["subject"], body["name"], body["email"], preview=body["text"])
                 return desk.tickets[number]
             case ["GET" | "PATCH", "tickets", number]:
                 found = desk.tickets.get(int(number))
@@ -513,14 +510,24 @@ class Handler(BaseHTTPRequestHandler):
                     if (self.headers.get("If-Match") or f'"{found["version"]}"') != f'"{found["version"]}"':
                         raise Refused(409, "conflict", "The ticket changed since it was read.")
                     found.update(body)
-                    if "requester" in body:
-                        found["requester"]["undeliverable"] = False
                     found["version"] += 1
+                    return brief(found)
                 return found
+            case ["POST", "tickets", number, "read"]:
+                desk.tickets[int(number)]["unread"] = False
+                return None
+            case ["POST", "tickets", number, "requester"]:
+                desk.tickets[int(number)]["requester"] = {"name": "", "undeliverable": False} | body
+                return desk.tickets[int(number)]
+            case ["POST", "tickets", number, "spam"]:
+                desk.tickets[int(number)]["status"] = "spam"
+                return desk.tickets[int(number)]
             case ["POST", "tickets", number, "comments"]:
                 found = desk.tickets[int(number)]
                 if len(body["text"]) > 50_000:
                     raise Refused(422, "invalid_input", "Use at most 50,000 characters.", "text")
+                if body.get("seen_comments", found["comment_count"]) != found["comment_count"]:
+                    raise Refused(409, "conversation_moved", "Somebody wrote since you read the conversation.")
                 internal = body["visibility"] == "internal"
                 made = comment(
                     len(found["comments"]) + 1 + int(number) * 50,
@@ -533,6 +540,7 @@ class Handler(BaseHTTPRequestHandler):
                     deliveries=[] if internal else [delivery(found["requester"]["email"], "accepted")],
                 )
                 found["comments"].append(made)
+                found["comment_count"] = len(found["comments"])
                 found["status"] = body.get("status") or found["status"]
                 return made
             case ["POST", "tickets", number, "comments", which, "accept"]:
@@ -548,15 +556,9 @@ class Handler(BaseHTTPRequestHandler):
                 desk.tickets[int(number)]["status"] = "open"
                 return desk.tickets[int(number)]
             case ["GET", "tickets", _, "comments", _, "raw"] | ["GET", "inbound", _, "raw"]:
-                return b"From: ana@customer.example\r\nSubject: Broken teapot\r\n\r\nHello\r\n"
+                return download("mail.eml")
             case ["GET", "tickets", _, "attachments", name]:
-                return {
-                    "url": f"/files/{name}",
-                    "filename": "x",
-                    "content_type": "image/png",
-                    "size_bytes": 1,
-                    "expires_at": ago(minutes=-5),
-                }
+                return download(name)
             case ["POST", "uploads"]:
                 return upload_place()
             case ["GET", "clients"]:
@@ -566,6 +568,9 @@ class Handler(BaseHTTPRequestHandler):
                         for n, e in enumerate(sorted(desk.blocked))
                     ]
                 )
+            case ["POST", "clients"]:
+                desk.blocked.add(body["email"])
+                return {"id": "0" * 16, "name": "", "notes": "", "created_at": ago(), "version": 1} | body
             case ["PATCH", "clients", which]:
                 address = next(t["requester"]["email"] for t in desk.tickets.values() if t["client_id"] == which)
                 (desk.blocked.add if body["blocked"] else desk.blocked.discard)(address)
@@ -599,6 +604,8 @@ class Handler(BaseHTTPRequestHandler):
                     "transcript": [*lines, "S: 235 OK" if good else "S: 535 5.7.8 Authentication failed"],
                 }
             case ["PUT", "settings", "smtp"]:
+                if body.get("password") and body["password"] != "right":
+                    raise Refused(409, "test_first", "Send Test with these values first.")
                 kept = {k: v for k, v in body.items() if k != "password"}
                 desk.smtp = {**NO_SMTP, **kept, "connected": True, "password_set": True, "tested_at": ago()}
                 return desk.smtp
@@ -627,7 +634,9 @@ class Handler(BaseHTTPRequestHandler):
                 return next(r for r in desk.inbound if r["id"] == which)
             case ["POST", "inbound", which, "replay"]:
                 return {"id": which, "dry_run": False, "before": "sender_blocked", "after": "ticket_created", "changed": True, "ticket_number": 50}
-            case ["GET", "emails"] | ["GET", "operator", "emails"]:
+            case ["POST", "members", _, "invite"]:
+                return {"detail": "Sent."}
+            case ["GET", "emails"]:
                 more = {"recipient_name": "", "subject": "Re: Broken teapot [#42]", "created_at": ago(hours=3), "ticket_number": 42, "transport": "ses"}
                 bad = delivery("gone@customer.example", "failed", detail="554 refused", remedy="Read the server's words.")
                 return page([delivery("ana@customer.example") | more, bad | more])
@@ -664,11 +673,9 @@ class Handler(BaseHTTPRequestHandler):
                 queue = next(q for q in desk.queues if q["name"] == name)
                 moved, queue["dead"] = queue["dead"], 0
                 return {"name": name, "moved": moved}
-            case ["GET" | "PUT", "operator", "settings"]:
-                return {"inbox": body.get("inbox", "ops@servelo.example")}
         raise Refused(404, "not_found", "No such path.")
 
-    def auth(self, path: str, body: Json) -> Json | None:
+    def auth(self, method: str, path: str, body: Json) -> Json | None:
         desk = self.desk
         match path.rsplit("/", 1)[1]:
             case "login":
@@ -688,8 +695,17 @@ class Handler(BaseHTTPRequestHandler):
                 raise Refused(401, "unauthorized", "Sign in again.")
             case "me":
                 user = self.user()
+                if method == "PATCH":
+                    return {"email": user["email"], "role": user["role"], "name": "", "notify": True} | body
                 brief_tenant = {k: desk.settings[k] for k in ("slug", "name", "colour", "logo_url")}
                 return {"user": user, "tenant": None if user["tenant"] == "-" else brief_tenant, "permissions": []}
+            case "begin":
+                return {"secret": "JBSWY3DPEHPK3PXP", "uri": "otpauth://totp/Servelo:ada?secret=JBSWY3DPEHPK3PXP"}
+            case "reset":
+                if body["token"] != "good":
+                    raise Refused(401, "link_over", "The link has expired.")
+                if len(body["password"]) < 12:
+                    raise Refused(422, "invalid_input", "Use at least 12 characters.", "password")
             case "verify":
                 if body["token"] != "good":
                     raise Refused(401, "unauthorized", "The link has expired.")
@@ -750,8 +766,18 @@ class Handler(BaseHTTPRequestHandler):
             case ["POST", "uploads"]:
                 return upload_place()
             case ["GET", "tickets", number, "attachments", name] if int(number) in own:
-                return {"url": f"/files/{name}", "filename": "x", "content_type": "image/png", "size_bytes": 1, "expires_at": ago()}
+                return download(name)
         raise Refused(404, "not_found", "No such ticket.")
+
+
+def download(name: str) -> Json:
+    return {
+        "url": f"/files/{name}",
+        "filename": name,
+        "content_type": "image/png",
+        "size_bytes": len(PNG),
+        "expires_at": ago(minutes=-5),
+    }
 
 
 def upload_place() -> Json:
@@ -765,6 +791,7 @@ class FakeApi:
         self.desk = Desk()
         self.server = ThreadingHTTPServer(("127.0.0.1", port), type("Bound", (Handler,), {"desk": self.desk}))
         self.server.daemon_threads = True
+        self.server.handle_error = lambda *_: None  # type: ignore[method-assign]  # browsers drop connections
         self.url = f"http://127.0.0.1:{self.server.server_address[1]}"
         self.thread = threading.Thread(target=self.server.serve_forever, daemon=True)
 

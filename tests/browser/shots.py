@@ -34,7 +34,7 @@ def _why(page: Page) -> None:
 
 def _original(page: Page) -> None:
     page.get_by_text("Original mail as it was laid out").first.click()
-    page.locator("iframe").wait_for()
+    page.frame_locator("iframe").locator("body *").first.wait_for()
 
 
 def _nothing(page: Page) -> None:

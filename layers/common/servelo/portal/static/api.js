@@ -173,9 +173,13 @@ export const auth = (client) => ({
   login: (email, password) => client.call("POST", "/api/auth/login", { body: { email, password }, open: true }),
   respond: (challenge, session, values) => client.call("POST", "/api/auth/challenge", { body: { challenge, session, ...values }, open: true }),
   forgot: (email) => client.call("POST", "/api/auth/forgot", { body: { email }, open: true }),
-  reset: (email, code, password) => client.call("POST", "/api/auth/reset", { body: { email, code, password }, open: true }),
+  reset: (token, password) => client.call("POST", "/api/auth/reset", { body: { token, password }, open: true }),
   logout: () => client.call("POST", "/api/auth/logout", { body: { refresh_token: client.session?.refresh_token } }),
   me: (signal) => client.get("/api/auth/me", {}, signal),
+  changeMe: (body) => client.patch("/api/auth/me", body),
+  totpBegin: () => client.post("/api/auth/totp/begin", { access_token: client.session.access_token }),
+  totpConfirm: (code) => client.post("/api/auth/totp/confirm", { access_token: client.session.access_token, code }),
+  totpEnd: () => client.post("/api/auth/totp/end", { access_token: client.session.access_token }),
 });
 
 /** What the team and the operator do. */
@@ -188,6 +192,9 @@ export const team = (client) => ({
     comment: (number, body, key) => client.post(`/api/tickets/${number}/comments`, body, key),
     accept: (number, comment) => client.post(`/api/tickets/${number}/comments/${id(comment)}/accept`),
     merge: (number, into) => client.post(`/api/tickets/${number}/merge`, { into }),
+    read: (number) => client.post(`/api/tickets/${number}/read`),
+    spam: (number, block) => client.post(`/api/tickets/${number}/spam`, { block }),
+    requester: (number, body) => client.post(`/api/tickets/${number}/requester`, body),
     notSpam: (number) => client.post(`/api/tickets/${number}/not-spam`),
     raw: (number, comment) => client.get(`/api/tickets/${number}/comments/${id(comment)}/raw`),
     file: (number, file) => client.get(`/api/tickets/${number}/attachments/${id(file)}`),
@@ -195,13 +202,14 @@ export const team = (client) => ({
   uploads: (file) => client.post("/api/uploads", { filename: file.name, content_type: file.type || "application/octet-stream", size_bytes: file.size }),
   clients: {
     list: (values, signal) => client.get("/api/clients", values, signal),
+    create: (body) => client.post("/api/clients", body),
     change: (who, body) => client.patch(`/api/clients/${id(who)}`, body),
   },
   settings: {
     read: (signal) => client.get("/api/settings", {}, signal),
     save: (body, version) => client.put("/api/settings", body, version),
     smtp: (signal) => client.get("/api/settings/smtp", {}, signal),
-    saveSmtp: (body) => client.put("/api/settings/smtp", body),
+    saveSmtp: (body) => client.put("/api/settings/smtp", body),   // 409 test_first: Send Test comes before Save
     testSmtp: (body) => client.post("/api/settings/smtp/test", body),
     dropSmtp: () => client.remove("/api/settings/smtp"),
     providers: (signal) => client.get("/api/settings/smtp/providers", {}, signal),
@@ -211,6 +219,7 @@ export const team = (client) => ({
     list: (signal) => client.get("/api/members", {}, signal),
     invite: (body) => client.post("/api/members", body),
     change: (email, body) => client.patch(`/api/members/${id(email)}`, body),
+    again: (email) => client.post(`/api/members/${id(email)}/invite`),
     drop: (email) => client.remove(`/api/members/${id(email)}`),
   },
   inbound: {
@@ -233,18 +242,15 @@ export const team = (client) => ({
     change: (slug, body, version) => client.patch(`/api/tenants/${id(slug)}`, body, version),
   },
   operator: {
-    failed: (values, signal) => client.get("/api/operator/emails", values, signal),
     queues: (signal) => client.get("/api/operator/queues", {}, signal),
     redrive: (name) => client.post(`/api/operator/queues/${id(name)}/redrive`),
-    settings: (signal) => client.get("/api/operator/settings", {}, signal),
-    saveSettings: (body) => client.put("/api/operator/settings", body),
   },
 });
 
 /** What a customer does, signed in by a link in a mail. */
 export const customer = (client, slug) => ({
   about: (signal) => client.call("GET", `/api/portal/${id(slug)}`, { signal, open: true }),
-  ask: (email) => client.call("POST", "/api/auth/magic-link/request", { body: { slug, email }, open: true }),
+  ask: (email) => client.call("POST", "/api/auth/magic-link/request", { body: { slug, email, url: location.origin + location.pathname }, open: true }),
   verify: (token) => client.call("POST", "/api/auth/magic-link/verify", { body: { slug, token }, open: true }),
   tickets: (values, signal) => client.get(`/api/portal/${id(slug)}/tickets`, values, signal),
   open: (number, signal) => whole((cursor) => client.get(`/api/portal/${id(slug)}/tickets/${number}`, { cursor }, signal)),

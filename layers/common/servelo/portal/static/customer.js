@@ -128,7 +128,7 @@ export async function start(slug) {
     w.text.input.setAttribute("aria-required", "true");
     const made = form(fields, { submit: t.send, more: [w.files.picker], save: async (v) => {
       if (w.files.busy()) { replace(made.line, notice("warn", t.fileOnWay)); return; }
-      const ticket = await api.create({ subject: v.subject, text: v.text, files: w.files.done().map((f) => f.id) }, w.key());
+      const ticket = await api.create({ subject: v.subject, text: v.text, files: w.files.done().map(({ id, filename }) => ({ id, filename })) }, w.key());
       w.done();
       toast(t.sent);
       go(`${base}/tickets/${ticket.number}`);
@@ -170,7 +170,7 @@ export async function start(slug) {
         if (!w.text.input.value.trim() && !w.files.done().length) { w.text.wrong(t.writeFirst); w.text.input.focus(); return; }
         if (w.files.busy()) { replace(line, notice("warn", t.fileOnWay)); return; }
         try {
-          await api.comment(number, { text: w.text.input.value, files: w.files.done().map((f) => f.id), close }, w.key());
+          await api.comment(number, { text: w.text.input.value, files: w.files.done().map(({ id, filename }) => ({ id, filename })), close }, w.key());
         } catch (problem) {
           if (problem.field === "text") w.text.wrong(problem.detail); else replace(line, notice("bad", problem.status === 401 ? t.expired : problem.detail));
           return;

@@ -58,7 +58,7 @@ export function mailFrame(html, { title, findImages }) {
   const frame = el("iframe", { class: "mail-frame", sandbox: "allow-popups allow-popups-to-escape-sandbox", title, referrerpolicy: "no-referrer" });
   let images = {};
   let remote = false;
-  const offer = el("div", { class: "row small soft", hidden: true });
+  const offer = el("div", { class: "row small soft offer", hidden: true });
   function show() {
     const made = mailDocument(html, images, remote);
     frame.srcdoc = made.text;

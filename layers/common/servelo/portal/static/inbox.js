@@ -21,7 +21,7 @@ export function open(main, context) {
   const search = el("input", { type: "search", placeholder: "Search", "aria-label": "Search tickets by number, subject, person or words", maxlength: "200", on: { input: () => { clearTimeout(search.timer); search.timer = setTimeout(() => { filter.q = search.value.trim(); load(); }, 250); }, keydown: (event) => { if (event.key === "Escape") { search.value = ""; filter.q = ""; load(); } } } });
   const tabs = el("div", { class: "tabs", role: "group", "aria-label": "Status" }, TABS.map(([status, words]) => el("button", { type: "button", dataset: { status }, on: { click: () => { filter.status = status; load(); } } }, words)));
   const assignee = el("select", { "aria-label": "Assigned to", on: { change: () => { filter.assignee = assignee.value; load(); } } },
-    el("option", { value: "" }, "Everybody's"), el("option", { value: "me" }, "Mine"), el("option", { value: "none" }, "Nobody's"), context.members.map((m) => el("option", { value: m.email }, m.name || m.email)));
+    el("option", { value: "" }, "Everybody's"), el("option", { value: "me" }, "Mine"), context.members.map((m) => el("option", { value: m.email }, m.name || m.email)));
   const list = el("ul", { class: "tickets", "aria-label": "Tickets" });
   const below = el("div", null);
   const heading = el("h1", { class: "grow", tabindex: "-1" }, "Tickets");
@@ -33,7 +33,7 @@ export function open(main, context) {
   const box = el("div", { class: "inbox" }, listPane, talkPane);
   main.append(box);
 
-  const wanted = (extra) => ({ status: filter.q ? "" : filter.status, q: filter.q, assignee: filter.assignee === "me" ? context.client.user.email : filter.assignee, limit: 50, ...extra });
+  const wanted = (extra) => ({ status: filter.q ? "" : filter.status, q: filter.q, assignee: filter.assignee, limit: 50, ...extra });
 
   async function load() {
     const turn = (asked += 1);
@@ -42,7 +42,9 @@ export function open(main, context) {
     }
     const slow = setTimeout(() => { replace(list, [1, 2, 3, 4].map(() => el("li", { "aria-hidden": "true" }, el("a", null, el("span"), el("span", { class: "ghost" }))))); replace(below); }, 200);
     try {
-      const page = await api.tickets.list(wanted(), signal);
+      let page = await api.tickets.list(wanted(), signal);
+      // With a filter a page may be empty and not the last.
+      while (!page.items.length && page.next_cursor && turn === asked) page = await api.tickets.list(wanted({ cursor: page.next_cursor }), signal);
       if (turn !== asked) return;
       items = page.items;
       cursor = page.next_cursor;
@@ -91,6 +93,7 @@ export function open(main, context) {
 
   async function refresh() {
     const turn = asked;
+    if (filter.q || filter.assignee) return;
     const page = await api.tickets.list(wanted(), signal);
     if (turn !== asked) return;
     const known = new Map(items.map((t) => [t.number, t.updated_at]));
@@ -136,7 +139,7 @@ export function open(main, context) {
         text: field("What is it about?", { name: "text", kind: "textarea", required: true, rows: "6", hint: "The customer gets this by mail and can answer it." }),
       };
       return form(fields, { submit: "Create ticket", save: async (v) => {
-        const made = await api.tickets.create({ client: { email: v.email.trim(), name: v.name }, subject: v.subject, text: v.text });
+        const made = await api.tickets.create({ email: v.email.trim(), name: v.name, subject: v.subject, text: v.text });
         close();
         toast(`Ticket #${made.number} was created.`);
         load();

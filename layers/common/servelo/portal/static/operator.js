@@ -1,8 +1,8 @@
-// What the operator of the whole system sees: tenants, failed mails, dead-letter queues, own inbox.
+// What the operator of the whole system sees: tenants, dead-letter queues, and the mail that belongs to no tenant.
 
 import { el, moment, replace } from "./el.js";
-import { sections, sent } from "./settings.js";
-import { button, confirm, dialog, empty, field, form, notice, paged, toast } from "./ui.js";
+import { received, sections, sent, suppressions } from "./settings.js";
+import { button, confirm, dialog, empty, field, form, paged, toast } from "./ui.js";
 
 function tenants(box, { api, signal }) {
   const SMTP = { shared: "shared address", connected: "own SMTP", breaker_open: "own SMTP refused, shared address meanwhile" };
@@ -27,10 +27,6 @@ function tenants(box, { api, signal }) {
   replace(box, el("section", { class: "card" }, el("div", { class: "head" }, el("h2", { class: "grow" }, "Tenants"), button("New tenant", create, { image: "plus", kind: "main" })), list));
 }
 
-function failed(box, context) {
-  sent(box, context, (cursor) => context.api.operator.failed({ cursor, limit: 30 }, context.signal), "Failed mails");
-}
-
 function queues(box, { api, signal }) {
   const NAMES = { inbound: "Mail coming in", outbound: "Mail going out" };
   const list = paged(() => api.operator.queues(signal), (queue) => el("li", null, el("div", { class: "grow" }, el("div", { class: "name" }, NAMES[queue.name] ?? queue.name), el("div", { class: "soft small" }, `${queue.waiting} being worked on`)),
@@ -39,13 +35,6 @@ function queues(box, { api, signal }) {
   replace(box, el("section", { class: "card" }, el("h2", null, "Dead-letter queues"), el("p", { class: "soft" }, "What could not be worked on after several tries waits here for fourteen days. Mend the cause first, then redrive: doing something twice makes nothing twice."), list));
 }
 
-async function inbox(box, { api, signal }) {
-  const settings = await api.operator.settings(signal);
-  const fields = { inbox: field("Inbox of the operator", { name: "inbox", kind: "email", value: settings.inbox ?? "", hint: "Mail to support@, legal@, postmaster@ and abuse@ is forwarded here as a new mail with the original attached." }) };
-  replace(box, el("section", { class: "card stack" }, el("h2", null, "support@ and legal@"), settings.read_only ? notice("", "This is set by the deployment's parameters.") : null,
-    form(fields, { submit: "Save", save: async (v) => { await api.operator.saveSettings(v); toast("Saved."); } })));
-}
-
-const PAGES = [["tenants", "Tenants", tenants], ["failed", "Failed mails", failed], ["queues", "Dead-letter queues", queues], ["inbox", "Inbox", inbox]];
+const PAGES = [["tenants", "Tenants", tenants], ["queues", "Dead-letter queues", queues], ["received", "Received", received], ["sent", "Sent", sent], ["suppressions", "Suppressions", suppressions]];
 
 export const open = (main, context) => sections(main, context, "/operator", "Operator", PAGES);

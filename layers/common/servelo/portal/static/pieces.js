@@ -38,7 +38,7 @@ export function fileList(files, address) {
     const open = el("button", { type: "button", class: "file", title: file.filename, on: { click: () => busy(open, () => save(file, address)) } },
       icon("file"), el("span", null, el("span", { class: "cut" }, file.filename || "unnamed"), el("span", { class: "soft small" }, size(file.size_bytes), file.dangerous ? " · may be harmful" : "")));
     if (PICTURE.test(file.content_type) && !file.dangerous && file.size_bytes < 5e6) {
-      address(file).then((url) => { const image = el("img", { src: url, alt: "", loading: "lazy" }); image.addEventListener("load", () => open.querySelector(".icon")?.replaceWith(image)); }, () => {});
+      address(file).then((url) => { const image = el("img", { src: url, alt: "" }); image.addEventListener("load", () => open.querySelector(".icon")?.replaceWith(image)); }, () => {});
     }
     return el("li", null, open);
   }));

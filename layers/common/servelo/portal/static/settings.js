@@ -4,7 +4,7 @@ import { el, icon, moment, replace } from "./el.js";
 import { mailFrame } from "./frame.js";
 import { outboundCard } from "./smtp.js";
 import { deliveries } from "./pieces.js";
-import { rawDialog, whyBox } from "./talk.js";
+import { download, whyBox } from "./talk.js";
 import { refreshed, titled } from "./team.js";
 import { button, confirm, copyable, dialog, empty, failure, field, form, notice, paged, poll, toast, waiting } from "./ui.js";
 
@@ -108,7 +108,7 @@ function members(box, { api, can, client, signal }) {
   }
   function change(member) {
     const self = member.email === client.user.email;
-    return dialog(member.name || member.email, (close) => form({ name: field("Name", { name: "name", value: member.name, maxlength: "100" }), role: role(member.role), notify: told(member.notify) }, { submit: "Save", more: self ? [] : [button("Remove", async () => {
+    return dialog(member.name || member.email, (close) => form({ name: field("Name", { name: "name", value: member.name, maxlength: "100" }), role: role(member.role), notify: told(member.notify) }, { submit: "Save", more: self ? [] : [button("Mail the invitation again", async () => { await api.members.again(member.email); toast(`An invitation is on its way to ${member.email}.`); }, { kind: "quiet" }), button("Remove", async () => {
       if (!await confirm(`Remove ${member.email}?`, "They are signed out and their answers by mail are no longer published. Tickets stay.", { yes: "Remove", danger: true })) return;
       await api.members.drop(member.email);
       close();
@@ -121,12 +121,18 @@ function members(box, { api, can, client, signal }) {
 function blocked(box, { api, signal }) {
   const list = paged((cursor) => api.clients.list({ blocked: true, cursor }, signal), (who) => el("li", null, el("div", { class: "grow" }, el("div", { class: "name" }, who.name || who.email), el("div", { class: "soft small" }, who.email)),
     button("Unblock", async () => { await api.clients.change(who.id, { blocked: false }); toast(`${who.email} may write again.`); list.again(); }, { kind: "slim" })), () => empty("shield", "Nobody is blocked", "You can block a sender from the menu of their ticket."));
-  replace(box, el("section", { class: "card" }, el("h2", null, "Blocked senders"), el("p", { class: "soft" }, "Their mail is recorded and goes no further. After unblocking, what came can be replayed under Received."), list));
+  const block = () => dialog("Block an address", (close) => form({ email: field("E-mail address", { name: "email", kind: "email", required: true }) }, { submit: "Block", save: async (v) => {
+    await api.clients.create({ email: v.email.trim(), blocked: true });
+    close();
+    toast(`${v.email.trim()} is blocked.`);
+    list.again();
+  } }));
+  replace(box, el("section", { class: "card" }, el("div", { class: "head" }, el("h2", { class: "grow" }, "Blocked senders"), button("Block an address", block, { image: "plus" })), el("p", { class: "soft" }, "Their mail is recorded and goes no further. After unblocking, what came can be replayed under Received."), list));
 }
 
-function suppressions(box, { api, signal, can }) {
+export function suppressions(box, { api, signal, can }) {
   const list = paged((cursor) => api.suppressions.list({ cursor }, signal), (one) => el("li", null, el("div", { class: "grow" }, el("div", { class: "name" }, one.email), el("div", { class: "soft small" }, [one.reason, one.detail].filter(Boolean).join(": "), one.expires_at ? [" · until ", moment(one.expires_at)] : "")),
-    can("admin") ? button("Lift", async () => { await api.suppressions.lift(one.email); toast(`Mail to ${one.email} goes out again.`); list.again(); }, { kind: "slim" }) : null), () => empty("mail", "No address is suppressed", "When mail to an address comes back for good, nothing more is sent to it until you lift it here."));
+    can("technician") ? null : button("Lift", async () => { await api.suppressions.lift(one.email); toast(`Mail to ${one.email} goes out again.`); list.again(); }, { kind: "slim" })), () => empty("mail", "No address is suppressed", "When mail to an address comes back for good, nothing more is sent to it until you lift it here."));
   replace(box, el("section", { class: "card" }, el("h2", null, "Suppressed addresses"), el("p", { class: "soft" }, "Mail to these came back or was reported as spam, so none is sent. Sending on would harm the delivery of all your mail."), list));
 }
 
@@ -134,26 +140,28 @@ const FINE = new Set(["ticket_created", "ticket_forwarded_by_member", "comment_c
 const WAITS = new Set(["comment_held", "note_unverified", "ticket_spam", "machine_recorded", "bounce_recorded", "duplicate", "bounce_unmatched"]);
 export const outcomeTag = (outcome) => el("span", { class: `tag ${FINE.has(outcome) ? "good" : WAITS.has(outcome) ? "" : "warn"}` }, outcome.replaceAll("_", " "));
 
-export function received(box, { api, signal }, record = null) {
+export function received(box, context, record = null) {
+  const { api, signal, can } = context;
+  const base = can("operator") ? "/operator/received" : "/settings/received";
   if (record) {
     replace(box, waiting());
     return api.inbound.open(record, signal).then((one) => replace(box, el("section", { class: "card stack" },
-      el("div", { class: "head" }, el("a", { class: "button quiet square", href: "/settings/received", "aria-label": "Back to the list" }, icon("back")), el("h2", { class: "grow" }, one.subject || "(no subject)")),
+      el("div", { class: "head" }, el("a", { class: "button quiet square", href: base, "aria-label": "Back to the list" }, icon("back")), el("h2", { class: "grow" }, one.subject || "(no subject)")),
       whyBox(one),
-      el("div", { class: "actions" }, one.ticket_number ? el("a", { class: "button", href: `/tickets/${one.ticket_number}` }, `Ticket #${one.ticket_number}`) : null,
-        button("Raw mail", () => rawDialog(() => api.inbound.raw(one.id)), { image: "file" }),
-        one.replayable ? button("Replay", async () => { const answer = await api.inbound.replay(one.id); toast(answer.changed ? `Decided anew: ${answer.after.replaceAll("_", " ")}.` : "Decided anew, with the same result."); await received(box, { api, signal }, record); }, { image: "retry" }) : null),
+      el("div", { class: "actions" }, one.ticket_number && !can("operator") ? el("a", { class: "button", href: `/tickets/${one.ticket_number}` }, `Ticket #${one.ticket_number}`) : null,
+        button("Raw mail", () => download(() => api.inbound.raw(one.id)), { image: "file" }),
+        one.replayable && !can("technician") ? button("Replay", async () => { const answer = await api.inbound.replay(one.id); toast(answer.changed ? `Decided anew: ${answer.after.replaceAll("_", " ")}.` : "Decided anew, with the same result."); await received(box, context, record); }, { image: "retry" }) : null),
       el("p", { class: "soft small" }, one.replayable ? "A replay decides the mail anew with today's settings. Nothing is made twice." : "Something was made of this mail, so there is nothing to replay."))));
   }
-  const list = paged((cursor) => api.inbound.list({ cursor, limit: 30 }, signal), (one) => el("li", null, el("a", { class: "grow", href: `/settings/received/${encodeURIComponent(one.id)}` }, el("div", { class: "name" }, one.subject || "(no subject)"), el("div", { class: "soft small" }, one.sender || "no sender", " → ", one.envelope_recipient)), outcomeTag(one.outcome), el("span", { class: "soft small" }, moment(one.received_at))), () => empty("mail", "No mail yet", "Every mail that reaches your address is listed here, with what became of it and why."));
+  const list = paged((cursor) => api.inbound.list({ cursor, limit: 30 }, signal), (one) => el("li", null, el("a", { class: "grow", href: `${base}/${encodeURIComponent(one.id)}` }, el("div", { class: "name" }, one.subject || "(no subject)"), el("div", { class: "soft small" }, one.sender || "no sender", " → ", one.envelope_recipient)), outcomeTag(one.outcome), el("span", { class: "soft small" }, moment(one.received_at))), () => empty("mail", "No mail yet", "Every mail that reaches your address is listed here, with what became of it and why."));
   replace(box, el("section", { class: "card" }, el("h2", null, "Every mail received, and why"), list));
   return null;
 }
 
-export function sent(box, { api, signal }, load = (cursor) => api.emails.list({ cursor, limit: 30 }, signal), heading = "E-mails sent") {
-  const list = paged(load, (one) => el("li", null, el("div", { class: "grow" }, el("div", { class: "name" }, one.subject || one.kind), el("div", { class: "soft small" }, one.slug && one.slug !== "-" && heading !== "E-mails sent" ? `${one.slug} · ` : "", one.kind.replaceAll("_", " "), one.transport ? ` · by ${one.transport}` : "", one.ticket_number ? [" · ", heading === "E-mails sent" ? el("a", { href: `/tickets/${one.ticket_number}` }, `#${one.ticket_number}`) : `#${one.ticket_number}`] : ""),
-    deliveries([one], async (mail) => { await api.emails.retry(mail.id, mail.slug); toast("It is sent again."); list.again(); })), el("span", { class: "soft small" }, moment(one.created_at))), () => empty("send", "Nothing here", "Mails that went out are listed here with their state."));
-  replace(box, el("section", { class: "card" }, el("h2", null, heading), list));
+export function sent(box, { api, can, signal }) {
+  const list = paged((cursor) => api.emails.list({ cursor, limit: 30 }, signal), (one) => el("li", null, el("div", { class: "grow" }, el("div", { class: "name" }, one.subject || one.kind), el("div", { class: "soft small" }, one.kind.replaceAll("_", " "), one.transport ? ` · by ${one.transport}` : "", one.ticket_number ? [" · ", el("a", { href: `/tickets/${one.ticket_number}` }, `#${one.ticket_number}`)] : ""),
+    deliveries([one], can("operator") ? null : async (mail) => { await api.emails.retry(mail.id); toast("It is sent again."); list.again(); })), el("span", { class: "soft small" }, moment(one.created_at))), () => empty("send", "Nothing here", "Mails that went out are listed here with their state."));
+  replace(box, el("section", { class: "card" }, el("h2", null, "E-mails sent"), list));
 }
 
 const PAGES = [
@@ -167,7 +175,7 @@ export function sections(main, context, base, title, pages) {
   const heading = el("h1", { class: "grow", tabindex: "-1" }, title);
   const nav = el("nav", { class: "sub tabs", "aria-label": title }, pages.map(([name, words]) => el("a", { href: `${base}/${name}`, dataset: { name } }, words)));
   const box = el("div", null);
-  main.append(el("div", { class: "page" }, el("div", { class: "head" }, heading), nav, box));
+  main.append(el("div", { class: "page sections" }, el("div", { class: "head" }, heading), nav, box));
   let controller = null;
   async function update({ page, record }) {
     controller?.abort();
@@ -175,7 +183,7 @@ export function sections(main, context, base, title, pages) {
     context.signal.addEventListener("abort", () => controller.abort());
     const found = pages.find(([name]) => name === (page ?? pages[0][0]));
     if (!found) { replace(box, failure({ status: 404 })); return; }
-    for (const link of nav.children) { if (link.dataset.name === found[0]) { link.setAttribute("aria-current", "page"); link.scrollIntoView({ block: "nearest", inline: "center" }); } else link.removeAttribute("aria-current"); }
+    for (const link of nav.children) { if (link.dataset.name === found[0]) { link.setAttribute("aria-current", "page"); nav.scrollLeft = link.offsetLeft - nav.clientWidth / 3; } else link.removeAttribute("aria-current"); }
     titled(found[1], page ? null : heading);
     replace(box, waiting());
     try { await found[2](box, { ...context, signal: controller.signal }, record ? decodeURIComponent(record) : null); } catch (problem) {

@@ -7,7 +7,7 @@ import { dialog, field, form, notice } from "./ui.js";
 const PASSWORD_HINT = "At least 12 characters. A sentence is easier to remember than a word.";
 
 /** The steps of signing in, drawn into a box; done(session) once it succeeded. */
-function steps(client, box, done, { email = "", lockedEmail = false } = {}) {
+function steps(client, box, done, { email = "", lockedEmail = false, first = null } = {}) {
   const calls = auth(client);
   const title = (words) => el("h1", { tabindex: "-1" }, words);
   const back = () => el("button", { type: "button", class: "link", on: { click: () => password() } }, "Back to sign-in");
@@ -45,34 +45,40 @@ function steps(client, box, done, { email = "", lockedEmail = false } = {}) {
 
   function forgotten(address) {
     const fields = { email: field("E-mail address", { name: "email", kind: "email", value: address, autocomplete: "username", required: true }) };
-    show(title("Forgot your password?"), el("p", { class: "soft" }, "We send a code to your address. With it you choose a new password."), form(fields, { submit: "Send the code", more: [back()], save: async (v) => { await calls.forgot(v.email.trim()); reset(v.email.trim()); } }));
-  }
-
-  function reset(address) {
-    const fields = {
-      code: field("Code from the mail", { name: "code", autocomplete: "one-time-code", required: true }),
-      password: field("New password", { name: "password", kind: "password", autocomplete: "new-password", required: true, hint: PASSWORD_HINT }),
-    };
-    show(title("Choose a new password"), notice("good", `If ${address} has an account, a code is on its way to it.`), form(fields, { submit: "Save", more: [back()], save: async (v) => {
-      await calls.reset(address, v.code.trim(), v.password);
-      email = address;
-      password(notice("good", "Your password was changed. Sign in with it."));
+    show(title("Forgot your password?"), el("p", { class: "soft" }, "We mail you a link. With it you choose a new password."), form(fields, { submit: "Send the link", more: [back()], save: async (v) => {
+      await calls.forgot(v.email.trim());
+      email = v.email.trim();
+      show(title("Look into your inbox"), notice("good", `If ${email} has an account, a link is on its way to it. It is good for one hour.`), back());
     } }));
   }
 
-  password();
+  password(first);
 }
 
 export const sign = () => el("span", { class: "sign" }, icon("mail"));
+
+/** The page behind the link of an invitation or of a forgotten password. The token is already out of the address. */
+export function choosePassword(client, token, welcome) {
+  return new Promise((done) => {
+    const fields = { password: field("New password", { name: "password", kind: "password", autocomplete: "new-password", required: true, hint: PASSWORD_HINT }) };
+    const title = welcome ? "Welcome" : "Choose a new password";
+    replace(document.getElementById("root"), el("main", { class: "alone", id: "main" }, el("div", { class: "card" }, el("div", { class: "logo" }, sign(), "Servelo Mail"), el("div", { class: "stack" },
+      el("h1", null, title), el("p", { class: "soft" }, welcome ? "Choose the password that you will sign in with." : "All your older sessions end."),
+      token ? form(fields, { submit: "Save", save: async (v) => { await auth(client).reset(token, v.password); done(notice("good", "Your password is set. Sign in with it.")); } }) : notice("bad", "This link is not complete. Open it from the mail again."),
+      el("p", null, el("a", { href: "/" }, "To the sign-in"))))));
+    document.title = `${title} · Servelo Mail`;
+    fields.password.input.focus();
+  });
+}
 
 /** The page; answers when somebody signed in. */
 export function signInPage(client, said = null) {
   return new Promise((done) => {
     const box = el("div", { class: "stack" });
     const root = document.getElementById("root");
-    replace(root, el("main", { class: "alone", id: "main" }, el("div", { class: "card" }, el("div", { class: "logo" }, sign(), "Servelo Mail"), said, box)));
+    replace(root, el("main", { class: "alone", id: "main" }, el("div", { class: "card" }, el("div", { class: "logo" }, sign(), "Servelo Mail"), box)));
     document.title = "Sign in · Servelo Mail";
-    steps(client, box, (session) => { client.keep(session); done(session.user); });
+    steps(client, box, (session) => { client.keep(session); done(session.user); }, { first: said });
   });
 }
 

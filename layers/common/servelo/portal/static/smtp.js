@@ -1,7 +1,7 @@
 // Outbound Email (SMTP): Set Up, Send Test, Save, Configure, Disconnect.
 
-import { el, icon, moment, replace } from "./el.js";
 import { Problem } from "./api.js";
+import { el, icon, moment, person, replace } from "./el.js";
 import { busy, button, confirm, field, notice, showProblem, toast, values } from "./ui.js";
 
 const STAGES = [["dns", "Find the server"], ["connect", "Connect"], ["tls", "Encrypt"], ["ehlo", "Greet"], ["auth", "Sign in"], ["mail_from", "Sender"], ["rcpt", "Recipient"], ["data", "Hand over"]];
@@ -22,6 +22,10 @@ function testResult(result, fields) {
 }
 
 export async function outboundCard(box, { api, can, settings, signal }) {
+  if (!can("admin")) {
+    replace(box, el("section", { class: "card stack" }, el("h2", null, "Outbound Email (SMTP)"), notice("", "Only an admin sees and changes the account that mail goes out through.")));
+    return;
+  }
   const [smtp, { items: providers }] = await Promise.all([api.settings.smtp(signal), api.settings.providers(signal)]);
   const shared = smtp.shared_address;
 
@@ -33,20 +37,20 @@ export async function outboundCard(box, { api, can, settings, signal }) {
     const result = el("div", { "aria-live": "polite" });
     if (!now?.connected) {
       card(el("p", { class: "soft" }, `Mail to your customers goes out from our shared address${shared ? ` (${shared})` : ""}. Set up your own account and it comes from your address instead.`),
-        can("admin") ? el("div", { class: "actions" }, button("Set Up", () => edit(null), { kind: "main" })) : notice("", "Only an admin can change this."));
+        el("div", { class: "actions" }, button("Set Up", () => edit(null), { kind: "main" })));
       return;
     }
     card(now.breaker === "open" ? notice("bad", el("strong", null, "Your account refuses our mail. "), now.breaker_reason ? `(${now.breaker_reason.replaceAll("_", " ")}) ` : "", "Meanwhile mail goes out through the shared address; answers still find their ticket.") : notice("good", "Your mail goes out through your own account."),
-      el("dl", { class: "pairs" }, [["Server", `${now.host}, port ${now.port}`], ["Username", now.username], ["Password", "saved, never shown"], ["From", `${now.from_name ? `${now.from_name} ` : ""}<${now.from_email || now.username}>`], ["Last test", now.tested_at ? moment(now.tested_at) : "not with these values"]].map(([k, v]) => [el("dt", null, k), el("dd", null, v)])),
-      can("admin") ? el("div", { class: "actions" }, button("Configure", () => edit(now)),
+      el("dl", { class: "pairs" }, [["Server", `${now.host}, port ${now.port}`], ["Username", now.username], ["Password", "saved, never shown"], ["From", person({ name: now.from_name, email: now.from_email || now.username })], ["Last test", now.tested_at ? moment(now.tested_at) : "not with these values"]].map(([k, v]) => [el("dt", null, k), el("dd", null, v)])),
+      el("div", { class: "actions" }, button("Configure", () => edit(now)),
         button("Send Test", async () => { replace(result, working()); try { replace(result, testResult(await api.settings.testSmtp({}))); } catch (problem) { replace(result); throw problem; } }, { image: "send" }),
         button("Disconnect", async () => {
           if (!await confirm("Disconnect your account?", "Mail goes out from the shared address again. Tickets and their history stay as they are.", { yes: "Disconnect", danger: true })) return;
           await api.settings.dropSmtp();
           toast("Disconnected. Mail goes out from the shared address.");
-          summary(null);
+          summary({ connected: false });
           focusCard();
-        }, { kind: "danger" })) : null, result);
+        }, { kind: "danger" })), result);
   }
 
   const working = () => el("div", { class: "notice" }, el("span", { class: "spin" }), "Connecting, signing in and sending a mail to your own address. This takes up to 20 seconds.");
@@ -87,7 +91,7 @@ export async function outboundCard(box, { api, can, settings, signal }) {
       const v = filled();
       if (!v) return;
       replace(result, working());
-      try { replace(result, testResult(await api.settings.testSmtp(v), fields)); } catch (problem) { replace(result); if (problem instanceof Problem) showProblem(problem, fields, line); else throw problem; }
+      try { replace(result, testResult(await api.settings.testSmtp(v), fields)); result.scrollIntoView({ block: "nearest" }); } catch (problem) { replace(result); if (problem instanceof Problem) showProblem(problem, fields, line); else throw problem; }
     }, { image: "send" });
     const saver = el("button", { type: "submit", class: "button main" }, "Save");
     const node = el("form", { novalidate: true, class: "stack", on: { submit: (event) => {
@@ -95,7 +99,7 @@ export async function outboundCard(box, { api, can, settings, signal }) {
       busy(saver, async () => {
         const v = filled();
         if (!v) return;
-        try { const saved = await api.settings.saveSmtp(v); toast("Saved. The next mail goes out through your account."); summary(saved?.connected ? saved : await api.settings.smtp(signal)); focusCard(); } catch (problem) { showProblem(problem, fields, line); }
+        try { const saved = await api.settings.saveSmtp(v); toast("Saved. The next mail goes out through your account."); summary(saved?.connected ? saved : await api.settings.smtp(signal)); focusCard(); } catch (problem) { if (problem.code === "test_first") replace(line, notice("warn", "Press Send Test first: these values are saved once a test mail went through with them.")); else showProblem(problem, fields, line); }
       });
     } } }, el("div", { class: "fields two" }, fields.provider, advice, fields.host, fields.port, fields.username, fields.password, fields.from_name, fields.from_email), line, result,
     el("div", { class: "actions" }, test, saver, button("Cancel", () => { summary(now); focusCard(); }, { kind: "quiet" })));

@@ -65,12 +65,17 @@ export function talk(pane, number, context) {
       root.append(writer.node);
       replace(pane, root);
       titled(`#${ticket.number} ${ticket.subject}`, top.querySelector("h1"));
-      pane.scrollTop = 0;
-      if (ticket.unread) change({ unread: false }, { quiet: true });
+      const newest = body.lastElementChild;
+      if (newest && ticket.comments.length > 1) pane.scrollTop = newest.getBoundingClientRect().top - pane.getBoundingClientRect().top - top.offsetHeight - 14;
+      if (ticket.unread) read();
       lookForGuess();
     } else if (before.comments.length < ticket.comments.length) toast("This conversation has something new.");
     writer.update();
     context.changed(ticket);
+  }
+
+  async function read() {
+    try { await api.tickets.read(number); show({ ...ticket, unread: false }); } catch { /* it stays unread */ }
   }
 
   async function lookForGuess() {
@@ -109,7 +114,7 @@ export function talk(pane, number, context) {
         { label: "Mark as unread", icon: "mail", run: () => change({ unread: true }) },
         { label: "Merge into another ticket", icon: "merge", run: merge },
         { label: "Change requester", icon: "user", run: requester },
-        ticket.status === "spam" ? { label: "Not spam", icon: "check", run: notSpam } : { label: "Spam", icon: "warn", run: () => change({ status: "spam" }) },
+        ticket.status === "spam" ? { label: "Not spam", icon: "check", run: notSpam } : { label: "Spam", icon: "warn", run: spam },
         { label: `Block ${ticket.requester?.email ?? "sender"}`, icon: "lock", danger: true, run: block },
       ])),
     el("div", { class: "row" }, el("span", { class: "soft small" }, `#${ticket.number}`), status, assignee,
@@ -134,7 +139,7 @@ export function talk(pane, number, context) {
     ];
     const more = [
       comment.inbound_id ? { label: "Why it is here", icon: "help", run: () => why(comment) } : null,
-      comment.has_raw ? { label: "Show the raw mail", icon: "file", run: () => raw(comment) } : null,
+      comment.has_raw ? { label: "Download the raw mail", icon: "file", run: () => raw(comment) } : null,
     ].filter(Boolean);
     const waits = comment.needs_accept && comment.visibility !== "internal";
     return el("article", { class: `comment ${role} ${waits ? "held" : ""}`, "aria-label": `${name}, ${comment.visibility}` },
@@ -157,7 +162,7 @@ export function talk(pane, number, context) {
   }
 
   function raw(comment) {
-    return rawDialog(() => api.tickets.raw(number, comment.id));
+    return download(() => api.tickets.raw(number, comment.id));
   }
 
   function merge() {
@@ -175,12 +180,16 @@ export function talk(pane, number, context) {
       email: field("E-mail address of the customer", { name: "email", kind: "email", value: ticket.requester?.email, required: true }),
       name: field("Name", { name: "name", value: ticket.requester?.name, maxlength: "200" }),
     }, { submit: "Change requester", save: async (v) => {
-      const fresh = await api.tickets.change(number, { requester: { email: v.email.trim(), name: v.name } }, ticket.version);
+      await api.tickets.requester(number, { email: v.email.trim(), ...(v.name.trim() ? { name: v.name } : {}) });
       close();
       guessed = false;
-      show({ ...ticket, ...fresh, comments: fresh.comments ?? ticket.comments });
+      await load();
       toast("The requester was changed. Answers go to them from now on.");
     } }));
+  }
+
+  async function spam() {
+    try { await api.tickets.spam(number, false); toast("In spam now. Nobody is told of it."); await load(); } catch (problem) { toast(problem.detail); }
   }
 
   async function notSpam() {
@@ -204,11 +213,10 @@ export function talk(pane, number, context) {
   };
 }
 
-/** The bytes of a mail as text, in a dialog. */
-export function rawDialog(load) {
-  return dialog("Raw mail", () => {
-    const box = el("div", null, waiting());
-    load().then((text) => replace(box, el("pre", { class: "transcript", tabindex: "0" }, text)), (problem) => replace(box, failure(problem)));
-    return box;
-  }, { broad: true });
+/** Fetch an address that is good for minutes, and download what is there. */
+export async function download(place) {
+  try {
+    const { url, filename } = await place();
+    el("a", { href: url, download: filename, target: "_blank", rel: "noopener noreferrer" }).click();
+  } catch (problem) { toast(problem.detail ?? "It could not be downloaded."); }
 }

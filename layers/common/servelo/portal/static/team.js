@@ -2,7 +2,7 @@
 
 import { Client, auth, team } from "./api.js";
 import { el, icon, replace } from "./el.js";
-import { signInDialog, signInPage } from "./signin.js";
+import { choosePassword, signInDialog, signInPage } from "./signin.js";
 import { brand, button, dialog, failure, theme, waiting } from "./ui.js";
 
 const client = new Client("servelo:session");
@@ -131,9 +131,9 @@ function listen() {
 /** Read what every page needs: who I am, the tenant's settings, the team. */
 async function know() {
   const me = await auth(client).me();
-  client.keep({ ...client.session, user: me.user ?? me });
+  client.keep({ ...client.session, user: me.user });
   if (!context.can("operator")) {
-    const [settings, members] = await Promise.all([api.settings.read(), api.members.list().catch(() => ({ items: [] }))]);
+    const [settings, members] = await Promise.all([api.settings.read(), api.members.list()]);
     context.settings = settings;
     context.members = members.items;
     brand(settings.colour);
@@ -151,7 +151,16 @@ export function refreshed(settings) {
 export async function start() {
   listen();
   const root = document.getElementById("root");
-  if (!client.session) await signInPage(client);
+  let said = null;
+  const link = /^\/(reset|welcome)\/?$/.exec(location.pathname);
+  if (link) {
+    const token = new URLSearchParams(location.hash.slice(1)).get("token");
+    history.replaceState(null, "", location.pathname);
+    client.keep(null);
+    said = await choosePassword(client, token, link[1] === "welcome");
+    history.replaceState(null, "", "/");
+  }
+  if (!client.session) await signInPage(client, said);
   replace(root, waiting());
   for (;;) {
     try { await know(); break; } catch (problem) {

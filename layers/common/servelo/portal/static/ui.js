@@ -148,7 +148,7 @@ export function confirm(title, words, { yes = "Yes", no = "Cancel", danger = fal
 /** A menu behind a button: Escape and a click elsewhere close it, arrows move in it. */
 export function menu(label, image, items) {
   const list = el("ul", { hidden: true });
-  const opener = el("button", { type: "button", class: "button square", "aria-label": label, title: label, "aria-expanded": "false", on: { click: () => toggle(list.hidden) } }, icon(image));
+  const opener = el("button", { type: "button", class: "button quiet square", "aria-label": label, title: label, "aria-expanded": "false", on: { click: () => toggle(list.hidden) } }, icon(image));
   const box = el("div", { class: "menu", on: { keydown: (event) => {
     const buttons = [...list.querySelectorAll("button, a")];
     if (event.key === "Escape" && !list.hidden) { event.stopPropagation(); toggle(false); opener.focus(); }

@@ -93,6 +93,11 @@ export function write({ context, ticket, sent, signal }) {
   const node = el("section", { class: "write", "aria-label": "Write" }, tabs, whoSees, area, files.node, line, el("div", { class: "actions" }, sender, files.picker, then, hint));
   dropZone(node, area, files.take);
 
+  // Out of the way until somebody writes; what it says about readers comes with the first touch.
+  const idle = () => node.classList.toggle("idle", !node.contains(document.activeElement) && !area.value && !files.done().length && !files.busy() && !line.hasChildNodes());
+  node.addEventListener("focusin", idle);
+  node.addEventListener("focusout", () => setTimeout(idle, 150));
+
   function grow() {
     area.style.setProperty("height", "auto");
     area.style.setProperty("height", `${Math.min(area.scrollHeight + 4, innerHeight * 0.35)}px`);
@@ -145,12 +150,18 @@ export function write({ context, ticket, sent, signal }) {
       if (!text && !files.done().length) { replace(line, notice("bad", "Write something first.")); area.focus(); return; }
       if (files.busy()) { replace(line, notice("warn", "A file is still on its way. Wait a moment.")); return; }
       keep();
-      const body = { text: area.value, visibility: mode === "note" ? "internal" : "public", files: files.done().map((file) => file.id) };
+      const body = { text: area.value, visibility: mode === "note" ? "internal" : "public", files: files.done().map(({ id, filename }) => ({ id, filename })), seen_comments: ticket().comment_count };
       if (then.value) body.status = then.value;
       try {
         await api.tickets.comment(ticket().number, body, key);
       } catch (problem) {
         if (problem.name === "AbortError") return;
+        if (problem.code === "conversation_moved") {
+          await sent();
+          key = newKey();
+          replace(line, notice("warn", "Somebody wrote here since you began. Read it above, then send your answer again if it still fits."));
+          return;
+        }
         replace(line, notice("bad", problem.status === 401 ? "You are not signed in any more. Your text is kept; sign in and send it again." : problem.detail));
         return;
       }
@@ -165,10 +176,12 @@ export function write({ context, ticket, sent, signal }) {
       mode = "reply";
       update();
       await sent();
+      idle();
     });
   }
 
   update();
+  idle();
   requestAnimationFrame(() => { if (area.value) grow(); });
   return { node, update, leave: () => { if (area.value) keep(); }, focus(name) { setMode(name); area.focus(); node.scrollIntoView({ block: "end" }); } };
 }
