@@ -19,8 +19,10 @@ if TYPE_CHECKING:
     from servelo.adapters.secrets import KeyRingSecret
     from servelo.adapters.smtp_transport import SmtpConnections
     from servelo.adapters.sqs_job_queue import SqsJobQueue
+    from servelo.portal.wiring import Services
     from servelo.services.compose import Composer
     from servelo.services.deliver import Deliverer, Sweeper
+    from servelo.services.emails import Emails
     from servelo.services.feedback import Feedback
     from servelo.services.replay import Replay
     from servelo.services.route_inbound import Router
@@ -61,6 +63,11 @@ def aws(service: str) -> Any:
     config = Config(
         retries={"total_max_attempts": attempts, "mode": "standard"}, connect_timeout=3, read_timeout=20
     )
+    if service == "s3":
+        # Presigned addresses: objects under KMS refuse older signatures, and only the virtual style names the
+        # region (else S3 redirects). An address of numbers, as of a local AWS, has no room for a bucket.
+        style: Any = "path" if os.environ.get("AWS_ENDPOINT_URL") else "virtual"
+        config = config.merge(Config(signature_version="s3v4", s3={"addressing_style": style}))
     make: Any = boto3.client  # its stubs know only literal service names
     return make(service, region_name=region(), config=config)
 
@@ -214,6 +221,45 @@ def replay() -> Replay:
     from servelo.services.replay import Replay
 
     return Replay(router=router(), store=store(), raw_mails=raw_mails(), clock=clock())
+
+
+@cache
+def portal_services() -> Services:
+    """Return what the portal's handlers use; each adapter is made at its first use."""
+    from servelo.adapters.sqs_dead_letters import DeadLetters
+    from servelo.domain.inbound_record import Outcome
+    from servelo.portal.wiring import build_services
+
+    s = settings()
+
+    def decide_again(slug: str, record_id: str, dry_run: bool) -> Outcome:
+        return Outcome(replay().replay(slug, record_id, dry_run=dry_run).after)
+
+    return build_services(
+        store=store(),
+        files=files(),
+        raw_mails=raw_mails(),
+        queue=queue(),
+        ring=lambda: key_ring().ring(),
+        vault=vault(),
+        identity=identity(),
+        dead_letters=DeadLetters(
+            aws("sqs"), {"inbound": s.inbound_queue_url, "outbound": s.outbound_queue_url}
+        ),
+        probe=lambda: smtp_connections().probe,
+        replay=decide_again,
+        clock=clock(),
+        mail_domain=s.mail_domain,
+        shared_sender=s.shared_sender,
+        portal_url=s.portal_url,
+        stage=s.stage,
+        allow_loopback=s.smtp_allow_loopback,
+    )
+
+
+def emails() -> Emails:
+    """Return the service of mails sent and to be sent (portal, CLI)."""
+    return portal_services().emails
 
 
 def reset() -> None:

@@ -11,7 +11,7 @@ from dataclasses import replace
 from servelo.portal import answers
 from servelo.portal.answers import Json
 from servelo.portal.fields import Choice, Email, Flag, Link, Pattern, Secret, Text
-from servelo.portal.routes import PATH_FIELDS, Answer, Call, Who, route
+from servelo.portal.routes import PATH_FIELDS, Call, Who, route
 from servelo.services.permissions import Person, allowed_to
 
 PASSWORD = Secret(
@@ -33,8 +33,8 @@ CODE = Pattern(
     },
     answer=answers.SIGN_IN,
     idempotent=False,
-    note="401 `wrong_credentials` for an unknown address and a wrong password alike. With a second factor the "
-    "answer is a `Challenge`.",
+    note="401 `wrong_credentials` for an unknown address and a wrong password alike. With a second factor "
+    "the answer is a `Challenge`.",
 )
 def sign_in(call: Call) -> Json:
     return call.services.sign_ins.login(call.body["email"], call.body["password"])
@@ -240,5 +240,13 @@ def request_magic_link(call: Call) -> Json:
     idempotent=False,
     note="401 `link_over` when the link is older than 7 days or not ours.",
 )
-def verify_magic_link(call: Call) -> Answer:
-    return Answer(call.services.customers.verify_link(call.body["token"], call.body.get("slug", "")))
+def verify_magic_link(call: Call) -> Json:
+    session, expires_at, client, tenant = call.services.customers.verify_link(
+        call.body["token"], call.body.get("slug", "")
+    )
+    return {
+        "session": session,
+        "expires_at": answers.when(expires_at),
+        "client": {"email": client.email, "name": client.name},
+        "tenant": answers.branding_json(tenant),
+    }

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from servelo.domain.tenant import Tenant
-from servelo.errors import Forbidden, NotFound, Unauthorized
+from servelo.errors import Forbidden, Unauthorized
 from servelo.mail.address import identity
 from servelo.services.permissions import Person
 
@@ -75,7 +75,7 @@ def customer_caller(slug: str, token: str, services: Any) -> Caller:
         Unauthorized: no session of this tenant, over, or the client is gone or blocked.
         NotFound: no such tenant, suspended, or its portal is switched off.
     """
-    tenant = services.open_tenant(slug)
+    tenant = services.customers.open_tenant(slug)
     claims = services.sessions.read_session(token)
     if claims["slug"] != slug:
         raise Unauthorized("ask for a new link", code="session_over")
@@ -91,10 +91,3 @@ def bearer(headers: Mapping[str, str]) -> str:
     if scheme.lower() != "bearer" or not token.strip():
         raise Unauthorized("sign in")
     return token.strip()
-
-
-def own_ticket_or_404(ticket: Any, caller: Caller) -> None:
-    """Raise NotFound unless the customer is the requester or a follower of *ticket*."""
-    mine = identity(caller.email)
-    if ticket is None or mine not in {identity(p.email) for p in ticket.participants}:
-        raise NotFound("there is no such ticket")

@@ -21,7 +21,7 @@ NOTES = Text(longest=5000, shortest=0, lines=True, optional=True, doc="For the t
     answer=answers.CLIENT_PAGE,
 )
 def list_clients(call: Call) -> Json:
-    found, cursor = call.services.clients.list(
+    found, cursor = call.services.clients.page(
         call.caller.slug,
         blocked=call.query.get("blocked", False),
         limit=call.query.get("limit", 50),

@@ -1,11 +1,12 @@
 """The customers' portal: their own tickets, and nothing that is not meant for them.
 
-Whoever is requester or follower of a ticket sees its public words, and their own that still wait for the team.
+Whoever is requester or follower of a ticket sees its public words, and their own that wait for the team.
 """
 
 from __future__ import annotations
 
 from servelo.domain.ticket import Participant
+from servelo.mail.address import identity
 from servelo.portal import answers
 from servelo.portal.answers import Json
 from servelo.portal.fields import Flag, Text
@@ -23,7 +24,7 @@ from servelo.services.permissions import Action
     note="404 alike for an unknown or suspended tenant and one without a customer portal.",
 )
 def show_branding(call: Call) -> Json:
-    return answers.branding_json(call.services.open_tenant(call.path["slug"]))
+    return answers.branding_json(call.services.customers.open_tenant(call.path["slug"]))
 
 
 @route(
@@ -37,7 +38,7 @@ def show_branding(call: Call) -> Json:
 )
 def list_own_tickets(call: Call) -> Json:
     found, cursor = call.services.customers.tickets(
-        call.caller, call.query.get("limit", 50), call.query.get("cursor", "")
+        call.caller.slug, _client(call), call.query.get("limit", 50), call.query.get("cursor", "")
     )
     return answers.page((answers.customer_ticket_json(t) for t in found), cursor)
 
@@ -57,13 +58,13 @@ def open_own_ticket(call: Call) -> Answer:
     body = call.body
     ticket = call.services.tickets.open_by_client(
         call.caller.of_tenant,
-        Participant(call.caller.email, call.caller.name),
+        _client(call),
         subject=body["subject"],
         text=body["text"],
         uploads=body.get("files", ()),
         origin=call.origin,
     )
-    return Answer(call.services.customers.detail(call.caller, ticket.number), 201)
+    return Answer(_detail(call, ticket.number), 201)
 
 
 @route(
@@ -76,9 +77,7 @@ def open_own_ticket(call: Call) -> Answer:
     answer=answers.CUSTOMER_TICKET_DETAIL,
 )
 def show_own_ticket(call: Call) -> Json:
-    return call.services.customers.detail(
-        call.caller, call.path["number"], call.query.get("limit", 50), call.query.get("cursor", "")
-    )
+    return _detail(call, call.path["number"], call.query.get("limit", 50), call.query.get("cursor", ""))
 
 
 @route(
@@ -93,7 +92,8 @@ def show_own_ticket(call: Call) -> Json:
 )
 def write_own_comment(call: Call) -> Answer:
     comment = call.services.customers.comment(
-        call.caller,
+        call.caller.of_tenant,
+        _client(call),
         call.path["number"],
         text=call.body["text"],
         uploads=call.body.get("files", ()),
@@ -117,7 +117,7 @@ def write_own_comment(call: Call) -> Answer:
     idempotent=False,
 )
 def begin_own_upload(call: Call) -> Answer:
-    call.services.customers.count_upload(call.caller)
+    call.services.customers.count_upload(call.caller.slug, call.caller.client_id)
     return Answer(call.services.files.begin_upload(call.caller.slug, call.caller.client_id), 201)
 
 
@@ -130,4 +130,26 @@ def begin_own_upload(call: Call) -> Answer:
     answer=answers.DOWNLOAD,
 )
 def download_own_attachment(call: Call) -> Json:
-    return call.services.customers.attachment(call.caller, call.path["number"], call.path["attachment_id"])
+    return call.services.customers.attachment(
+        call.caller.slug, _client(call), call.path["number"], call.path["attachment_id"]
+    )
+
+
+def _client(call: Call) -> Participant:
+    return Participant(call.caller.email, call.caller.name)
+
+
+def _detail(call: Call, number: int, limit: int = 50, cursor: str = "") -> Json:
+    ticket, comments, following, others = call.services.customers.conversation(
+        call.caller.slug, _client(call), number, limit, cursor
+    )
+    tenant, mine = call.caller.of_tenant, identity(call.caller.email)
+    return {
+        **answers.customer_ticket_json(ticket),
+        "comments": [
+            answers.customer_comment_json(c, mine=identity(c.author_email) == mine, tenant_name=tenant.name)
+            for c in comments
+        ],
+        "next_cursor": following or None,
+        "seen_by": [tenant.name, *others],
+    }

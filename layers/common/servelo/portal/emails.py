@@ -1,4 +1,4 @@
-"""Mails that went out or are about to: invoices, quotes and messages from the tenant's programs, and all others."""
+"""Mails that went out or are about to; invoices, quotes and messages from the tenant's own programs."""
 
 from __future__ import annotations
 
@@ -45,12 +45,12 @@ from servelo.services.permissions import Action
     },
     answer=answers.EMAIL,
     status=202,
-    note="Send an `Idempotency-Key`: the same key and body again is the same mail. An invoice needs `number`, "
-    "`amount` and `link` or an attachment; a quote `number` and `link`; a message `text`.",
+    note="Send an `Idempotency-Key`: the same key and body again is the same mail. An invoice needs "
+    "`number`, `amount` and `link` or an attachment; a quote `number` and `link`; a message `text`.",
 )
 def send_email(call: Call) -> Answer:
     job = call.services.emails.send(
-        call.caller.of_tenant, call.body, owner=call.caller.email, key=call.idempotency_key
+        call.caller.of_tenant, call.body, owner=call.caller.email, cause=f"emails#{call.idempotency_key}"
     )
     return Answer(answers.email_json(job), 202)
 

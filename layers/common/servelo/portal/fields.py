@@ -283,7 +283,7 @@ class Group(Field):
 def read(
     values: Mapping[str, Any], fields: Mapping[str, Field], *, prefix: str = "", strict: bool = False
 ) -> dict[str, Any]:
-    """Return the *fields* found in *values*, each checked; optional ones that are absent or null are left out.
+    """Return the *fields* found in *values*, each checked; optional ones that are absent or null stay out.
 
     Raises:
         InvalidInput: a field is missing, wrong, or (*strict*) unknown.

@@ -196,7 +196,7 @@ _RULES = """
 null on the last. `limit` is 1 to 100, 50 if left out.
 
 **Two people at once.** What has a `version` answers it as `ETag` too. Send it back in the body or as
-`If-Match`, and a change that somebody else made meanwhile answers 409 `conflict` instead of being overwritten.
+`If-Match`, and a change that somebody else made meanwhile answers 409 `conflict`; nothing is overwritten.
 
 **Repeating.** `POST` takes an `Idempotency-Key` (up to 200 visible ASCII characters). The same key with the
 same request gives the first answer again for a day; with another request 422 `idempotency_key_reused`; while

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from servelo.domain.tenant import Role, Tenant
 from servelo.portal import answers
 from servelo.portal.answers import Json
 from servelo.portal.fields import Email, Flag, Text
 from servelo.portal.routes import PAGING, PATH_FIELDS, Answer, Call, Who, route
 from servelo.services.permissions import Action
+from servelo.services.tenants import smtp_state
 
 
 @route(
@@ -19,8 +21,8 @@ from servelo.services.permissions import Action
     answer=answers.TENANT_PAGE,
 )
 def list_tenants(call: Call) -> Json:
-    found, cursor = call.services.tenants.list(call.query.get("limit", 50), call.query.get("cursor", ""))
-    return answers.page(found, cursor)
+    found, cursor = call.services.tenants.page(call.query.get("limit", 50), call.query.get("cursor", ""))
+    return answers.page((_tenant(call, *each) for each in found), cursor)
 
 
 @route(
@@ -42,15 +44,16 @@ def list_tenants(call: Call) -> Json:
 )
 def create_tenant(call: Call) -> Answer:
     body = call.body
-    found = call.services.tenants.open(
+    tenant = call.services.tenants.create_tenant(
         slug=body["slug"],
         name=body["name"],
         admin_email=body["admin_email"],
         admin_name=body.get("admin_name", ""),
         notify_email=body.get("notify_email", ""),
         origin=call.origin,
+        again=False,
     )
-    return Answer(found, 201, found["version"])
+    return Answer(_tenant(call, tenant, 0), 201, tenant.version)
 
 
 @route(
@@ -63,8 +66,8 @@ def create_tenant(call: Call) -> Answer:
     versioned=True,
 )
 def show_tenant(call: Call) -> Answer:
-    found = call.services.tenants.show(call.path["slug"])
-    return Answer(found, version=found["version"])
+    tenant, highest_number = call.services.tenants.get(call.path["slug"])
+    return Answer(_tenant(call, tenant, highest_number), version=tenant.version)
 
 
 @route(
@@ -85,8 +88,8 @@ def show_tenant(call: Call) -> Answer:
 )
 def change_tenant(call: Call) -> Answer:
     changes = {key: value for key, value in call.body.items() if key != "version"}
-    found = call.services.tenants.change(call.path["slug"], changes, call.version)
-    return Answer(found, version=found["version"])
+    tenant, highest_number = call.services.tenants.change(call.path["slug"], changes, call.version)
+    return Answer(_tenant(call, tenant, highest_number), version=tenant.version)
 
 
 @route(
@@ -113,3 +116,19 @@ def list_queues(call: Call) -> Json:
 def redrive_queue(call: Call) -> Json:
     name = call.path["queue"]
     return {"name": name, "moved": call.services.dead_letters.redrive(name)}
+
+
+def _tenant(call: Call, tenant: Tenant, highest_number: int) -> Json:
+    return {
+        "slug": tenant.slug,
+        "name": tenant.name,
+        "created_at": answers.when(tenant.created_at),
+        "suspended": tenant.suspended,
+        "notify_email": tenant.notify_email,
+        "inbound_address": f"{tenant.slug}@{call.services.mail_domain}",
+        "members": len(tenant.members),
+        "admins": [m.email for m in tenant.members if m.role is Role.ADMIN],
+        "tickets": highest_number,
+        "smtp": smtp_state(tenant),
+        "version": tenant.version,
+    }

@@ -1,4 +1,4 @@
-"""Routes: what each says about itself, and what a handler is given. OpenAPI and the checks read the same words.
+"""Routes: what each says about itself, and what a handler is given. OpenAPI and the checks read the same.
 
 A module of this package declares its routes with ``@route``; ``all_routes`` imports them all. Nothing is
 reachable that is not declared here, so who may call what is one list.
@@ -62,7 +62,7 @@ class Route:
     """One operation of the API.
 
     Attributes:
-        action: what the caller's role must allow; None for open routes and for what every signed-in person may.
+        action: what the caller's role must allow; None for open routes and what everyone signed in may do.
         answer: schema of the answer; None: 204, no content.
         body: fields of the request's JSON object; None: no body is read.
         note: what a reader must know besides the summary.

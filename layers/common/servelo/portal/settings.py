@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import asdict
 
 from servelo.domain.outbound import MailKind
+from servelo.domain.tenant import Tenant
 from servelo.portal import answers
 from servelo.portal.answers import Json
 from servelo.portal.fields import AnyText, Choice, Email, Field, Flag, Link, Pattern, Text, Whole
@@ -34,8 +35,7 @@ SMTP_FORM: dict[str, Field] = {
     versioned=True,
 )
 def show_settings(call: Call) -> Answer:
-    found = call.services.settings.show(call.caller.slug, call.origin)
-    return Answer(found, version=found["version"])
+    return _settings(call, *call.services.settings.get(call.caller.slug))
 
 
 @route(
@@ -71,8 +71,7 @@ def show_settings(call: Call) -> Answer:
 )
 def save_settings(call: Call) -> Answer:
     changes = {key: value for key, value in call.body.items() if key != "version"}
-    found = call.services.settings.save(call.caller.slug, changes, call.version, call.origin)
-    return Answer(found, version=found["version"])
+    return _settings(call, *call.services.settings.save(call.caller.slug, changes, call.version))
 
 
 @route(
@@ -136,8 +135,8 @@ def drop_smtp(call: Call) -> None:
     body=SMTP_FORM,
     answer=answers.SMTP_TEST,
     idempotent=False,
-    note="200 also when the test fails: `ok`, `stage`, `field` and `remedy` say what to mend. An empty object "
-    "tests what is saved. Ten an hour.",
+    note="200 also when the test fails: `ok`, `stage`, `field` and `remedy` say what to mend. An empty "
+    "object tests what is saved. Ten an hour.",
 )
 def test_smtp(call: Call) -> Json:
     report = call.services.settings.test_smtp(
@@ -165,3 +164,23 @@ def test_smtp(call: Call) -> Json:
 )
 def list_providers(call: Call) -> Json:
     return {"items": [asdict(p) for p in call.services.settings.providers()], "next_cursor": None}
+
+
+def _settings(call: Call, tenant: Tenant, highest_number: int) -> Answer:
+    found = {
+        "slug": tenant.slug,
+        "name": tenant.name,
+        "inbound_address": f"{tenant.slug}@{call.services.mail_domain}",
+        "portal_address": f"{call.origin}/portal/{tenant.slug}",
+        "notify_email": tenant.notify_email,
+        "logo_url": tenant.logo_url,
+        "colour": tenant.colour,
+        "locale": tenant.locale,
+        "footer": tenant.footer,
+        "reopen_days": tenant.reopen_days,
+        "customer_portal": tenant.customer_portal,
+        "new_tickets_in_portal": tenant.new_tickets_in_portal,
+        "next_ticket_number": highest_number + 1,
+        "version": tenant.version,
+    }
+    return Answer(found, version=tenant.version)

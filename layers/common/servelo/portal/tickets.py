@@ -55,7 +55,7 @@ UPLOAD_BODY: dict[str, Field] = {
 def list_tickets(call: Call) -> Json:
     query = dict(call.query)
     assignee = query.get("assignee", "")
-    found, cursor = call.services.tickets.list(
+    found, cursor = call.services.tickets.page(
         call.caller.slug,
         status=TicketStatus(query["status"]) if "status" in query else None,
         assignee=call.caller.email if assignee == "me" else assignee,

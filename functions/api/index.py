@@ -1,0 +1,27 @@
+"""Index: keeps the search postings in step with tickets and comments.
+
+Trigger  the table's stream, ReportBatchItemFailures. Only what can be found is looked at: a new comment, and
+         a ticket whose subject or people changed. The postings themselves come by too and are passed over.
+"""
+
+from typing import Any
+
+from aws_lambda_powertools.utilities.typing import LambdaContext
+
+from servelo import bootstrap
+from servelo.adapters.stream_records import changed_words
+from servelo.observability import logger
+
+
+@logger.inject_lambda_context
+def lambda_handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
+    for record in event.get("Records", []):
+        try:
+            found = changed_words(record)
+            if found is not None:
+                bootstrap.store().put_postings(found.slug, found.number, found.words)
+        except Exception:
+            # A stream goes on only in order: this record and what follows come again, or end in the queue.
+            logger.exception("a change could not be indexed")
+            return {"batchItemFailures": [{"itemIdentifier": record["dynamodb"]["SequenceNumber"]}]}
+    return {"batchItemFailures": []}

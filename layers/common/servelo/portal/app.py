@@ -1,0 +1,289 @@
+"""The HTTP face: payload 2.0 in, an answer out.
+
+For each request: find the route, say who calls, check the role, read path, query and body, and only then call
+the handler. Errors become problems in one place. A POST with an Idempotency-Key is run once. Logged are the
+route, the tenant, the status and the duration; never an address, a token, a password or a body.
+"""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import hashlib
+import json
+import re
+import time
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from aws_lambda_powertools.event_handler import APIGatewayHttpResolver, Response
+
+from servelo.domain.outbound import OutboundJob
+from servelo.errors import InvalidInput, NotFound, ServeloError
+from servelo.observability import logger
+from servelo.portal import pages, problems
+from servelo.portal.callers import NOBODY, Caller, bearer, customer_caller, team_caller
+from servelo.portal.fields import read
+from servelo.portal.routes import PATH_FIELDS, Answer, Call, Route, Who, all_routes
+from servelo.portal.wiring import Services
+from servelo.services import permissions
+
+__all__ = ["OutboundJob", "Portal"]
+
+MAX_BODY_BYTES = 6 * 1024 * 1024
+_KEY = re.compile(r"[!-~]{1,200}")
+_ETAG = re.compile(r'(?:W/)?"?([0-9]{1,12})"?')
+_JSON = "application/json"
+
+
+class Portal:
+    """All routes on one resolver. *services* is asked for at the first request that needs it."""
+
+    def __init__(self, services: Callable[[], Services]) -> None:
+        self._services = services
+        self._file_store: str | None = None
+        self._resolver = APIGatewayHttpResolver()
+        for route in all_routes():
+            rule = re.sub(r"\{(\w+)\}", r"<\1>", route.path)
+            self._resolver.route(rule, method=route.method)(self._endpoint(route))
+        self._resolver.get("/openapi.json")(self._openapi)
+        self._resolver.get("/healthz")(lambda: _response(200, {"status": "ok"}))
+        self._resolver.not_found()(self._elsewhere)
+
+    def handle(self, event: dict[str, Any], context: Any) -> dict[str, Any]:
+        """Answer one request of the HTTP API."""
+        answer: dict[str, Any] = self._resolver.resolve(event, context)
+        return answer
+
+    # ---- one request -----------------------------------------------------------------------------------
+
+    def _endpoint(self, route: Route) -> Callable[..., Response[str]]:
+        def endpoint(**found: str) -> Response[str]:
+            started = time.monotonic()
+            event = self._resolver.current_event
+            slug = ""
+            try:
+                caller, answer = self._answer(route, found)
+                slug = caller.slug
+                response = _response(answer.status, answer.body, version=answer.version)
+            except ServeloError as error:
+                found_problem = problems.problem_of(error)
+                if found_problem["status"] >= 500:
+                    logger.warning("request failed", error=error.code, detail=error.detail)
+                response = _problem(found_problem)
+            except Exception:
+                # The traceback holds no values of the request: only names of functions and lines.
+                logger.exception("request broke")
+                response = _problem(
+                    problems.problem(500, "internal_error", "Something is wrong on our side. Try again.")
+                )
+            logger.info(
+                "request",
+                route=f"{route.method} {route.path}",
+                status=response.status_code,
+                tenant=slug,
+                request_id=event.request_context.request_id,
+                milliseconds=round((time.monotonic() - started) * 1000),
+            )
+            return response
+
+        endpoint.__name__ = route.name
+        return endpoint
+
+    def _answer(self, route: Route, found: Mapping[str, str]) -> tuple[Caller, Answer]:
+        event = self._resolver.current_event.raw_event
+        headers = {str(k).lower(): str(v) for k, v in (event.get("headers") or {}).items()}
+        services = self._services()
+        path = _path(route, found)
+        caller = self._caller(route, event, headers, path, services)
+        if route.action is not None and caller.person is not None:
+            permissions.check(caller.person, route.action)
+        query = read(event.get("queryStringParameters") or {}, route.query)
+        raw = _body(event) if route.body is not None or route.method == "POST" else b""
+        body = read(_json(raw), route.body, strict=True) if route.body is not None else {}
+        version = body.get("version")
+        if version is None and route.versioned and route.method != "GET":
+            version = _if_match(headers)
+        key = headers.get("idempotency-key", "")
+        if key and not _KEY.fullmatch(key):
+            raise InvalidInput(
+                "Use 1 to 200 visible ASCII characters.", field="Idempotency-Key", code="bad_header"
+            )
+        call = Call(
+            caller, services, _origin(services, event), path, query, body, version, key or _one_time(event)
+        )
+        if route.method == "POST" and route.idempotent and key and caller.person is not None:
+            return caller, self._once(route, call, key, raw)
+        return caller, _plain(route, route.handler(call))
+
+    def _caller(
+        self,
+        route: Route,
+        event: Mapping[str, Any],
+        headers: Mapping[str, str],
+        path: Mapping[str, Any],
+        services: Services,
+    ) -> Caller:
+        if route.who is Who.OPEN:
+            return NOBODY
+        if route.who is Who.CUSTOMER:
+            return customer_caller(path["slug"], bearer(headers), services)
+        authorizer = event.get("requestContext", {}).get("authorizer") or {}
+        claims = (authorizer.get("jwt") or {}).get("claims")
+        # Who is suspended may still see who they are; the page tells them why nothing else works.
+        return team_caller(claims, services.store, suspended_too=route.name == "who_am_i")
+
+    def _once(self, route: Route, call: Call, key: str, raw: bytes) -> Answer:
+        """Run the handler once for this key and caller; later requests get the first answer."""
+        store, now = call.services.store, call.services.clock.now()
+        slug = call.caller.slug
+        scope = f"{call.caller.person}#{call.caller.email}#{key}"
+        name = f"http#{hashlib.sha256(scope.encode('utf-8', 'replace')).hexdigest()}"
+        target = json.dumps([route.method, route.path, dict(call.path)], default=str).encode()
+        fingerprint = hashlib.sha256(target + b"\0" + raw).hexdigest()
+        kept = store.once_begin(slug, name, fingerprint, now)
+        if kept == "":
+            from servelo.errors import Conflict
+
+            raise Conflict("the same request is still running; ask again", code="still_running")
+        if kept is not None:
+            before = json.loads(kept)
+            return Answer(before["body"], before["status"], before["version"])
+        try:
+            answer = _plain(route, route.handler(call))
+        except BaseException:
+            # Nothing was promised, so the caller may try again with the same key.
+            store.once_end(slug, name, fingerprint, None, now)
+            raise
+        saved = json.dumps(
+            {"body": answer.body, "status": answer.status, "version": answer.version}, ensure_ascii=False
+        )
+        if len(saved) < 300_000:  # an item holds 400 kB
+            store.once_end(slug, name, fingerprint, saved, now)
+        return answer
+
+    # ---- what is no operation --------------------------------------------------------------------------
+
+    def _openapi(self) -> Response[str]:
+        from servelo.portal import openapi
+
+        event = self._resolver.current_event.raw_event
+        return _response(200, openapi.document(_origin(self._services(), event)))
+
+    def _elsewhere(self, _: Exception | None = None) -> Response[str]:
+        event = self._resolver.current_event.raw_event
+        path, method = str(event.get("rawPath") or "/"), self._resolver.current_event.http_method
+        found = pages.find(path) if method == "GET" and not path.startswith("/api") else None
+        if found is None:
+            return _problem(problems.problem_of(NotFound("there is nothing here")))
+        headers = {str(k).lower(): str(v) for k, v in (event.get("headers") or {}).items()}
+        made = pages.answer(*found, headers.get("accept-encoding", ""), self._store_origin())
+        return Response(
+            status_code=200,
+            headers=made["headers"],
+            body=base64.b64decode(made["body"]),  # type: ignore[arg-type]
+        )
+
+    def _store_origin(self) -> str:
+        if self._file_store is None:
+            url, _ = self._services().files.files.upload_form("uploads/-", expires_seconds=1)
+            self._file_store = pages.origin_of(url)
+        return self._file_store
+
+
+def _path(route: Route, found: Mapping[str, str]) -> dict[str, Any]:
+    """A path that no thing can have is not there; the answer does not say which part is wrong."""
+    from urllib.parse import unquote
+
+    values = {}
+    for name in route.parameters:
+        try:
+            values[name] = PATH_FIELDS[name].parse(unquote(found[name]), name)
+        except InvalidInput:
+            raise NotFound("there is nothing here") from None
+    return values
+
+
+def _body(event: Mapping[str, Any]) -> bytes:
+    body = event.get("body") or ""
+    try:
+        raw = base64.b64decode(body, validate=True) if event.get("isBase64Encoded") else body.encode("utf-8")
+    except (binascii.Error, ValueError):
+        raise InvalidInput("The body cannot be read.", code="bad_json") from None
+    if len(raw) > MAX_BODY_BYTES:
+        raise InvalidInput("The request is too large; upload files instead.", code="bad_json")
+    return raw
+
+
+def _json(raw: bytes) -> dict[str, Any]:
+    if not raw.strip():
+        return {}
+    try:
+        value = json.loads(raw, parse_constant=_no_constant)
+    except (ValueError, RecursionError):
+        raise InvalidInput("The body is not JSON.", code="bad_json") from None
+    if not isinstance(value, dict):
+        raise InvalidInput("The body is a JSON object.", code="bad_json")
+    return value
+
+
+def _no_constant(name: str) -> None:
+    raise ValueError(name)  # NaN and Infinity are no JSON
+
+
+def _if_match(headers: Mapping[str, str]) -> int | None:
+    given = headers.get("if-match", "").strip()
+    if not given or given == "*":
+        return None
+    found = _ETAG.fullmatch(given)
+    if not found:
+        raise InvalidInput("Send the ETag as you got it.", field="If-Match", code="bad_header")
+    return int(found[1])
+
+
+def _origin(services: Services, event: Mapping[str, Any]) -> str:
+    if services.portal_url:
+        return services.portal_url
+    domain = str(event.get("requestContext", {}).get("domainName") or "")
+    return f"https://{domain}" if domain else ""
+
+
+def _one_time(event: Mapping[str, Any]) -> str:
+    return str(event.get("requestContext", {}).get("requestId") or time.time_ns())
+
+
+def _plain(route: Route, given: Answer | Mapping[str, Any] | None) -> Answer:
+    if isinstance(given, Answer):
+        return given
+    return Answer(given, 204 if given is None else route.status)
+
+
+def _response(
+    status: int, body: Mapping[str, Any] | None, *, version: int | None = None, kind: str = _JSON
+) -> Response[str]:
+    headers = {
+        **pages.SECURITY_HEADERS,
+        "Cache-Control": "no-store",
+        "Content-Security-Policy": "default-src 'none'; frame-ancestors 'none'",
+    }
+    if version is not None:
+        headers["ETag"] = f'"{version}"'
+    text = "" if body is None else json.dumps(body, ensure_ascii=False, separators=(",", ":"))
+    # Text of strangers may hold half a surrogate pair; JSON's escapes carry it, UTF-8 would not.
+    if not _encodable(text):
+        text = json.dumps(body, separators=(",", ":"))
+    return Response(
+        status_code=status, content_type=None if body is None else kind, body=text, headers=headers
+    )
+
+
+def _encodable(text: str) -> bool:
+    try:
+        text.encode("utf-8")
+    except UnicodeEncodeError:
+        return False
+    return True
+
+
+def _problem(found: dict[str, Any]) -> Response[str]:
+    return _response(found["status"], found, kind=problems.CONTENT_TYPE)

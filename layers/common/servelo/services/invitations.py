@@ -1,0 +1,91 @@
+"""Invitations and links to choose a new password: mails of our own, so that they go out like every other."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import timedelta
+
+from servelo.domain.outbound import MailKind
+from servelo.domain.tenant import Member, Tenant
+from servelo.domain.ticket import Participant
+from servelo.mail.reply_token import KeyRing
+from servelo.services.compose import Composer
+from servelo.services.ports import Change, Clock
+from servelo.services.post import Post
+from servelo.services.sessions import INVITATION_LIFE, RESET_LIFE, Sessions
+
+
+@dataclass(frozen=True, slots=True)
+class Invitations:
+    """Mails links with which a person chooses a password."""
+
+    post: Post
+    sessions: Sessions
+    ring: Callable[[], KeyRing]
+    clock: Clock
+    mail_domain: str
+
+    def invite(self, tenant: Tenant, member: Member, invited_by: str, origin: str) -> None:
+        """Mail *member* a link that is good for seven days."""
+        from servelo.mail import outbound
+
+        link, expires = self._link(tenant.slug, member.email, f"{origin}/welcome", INVITATION_LIFE)
+        content: dict[str, object] = {
+            "link": link,
+            "inviter_name": invited_by,
+            "role": member.role.value,
+            "email": member.email,
+            "expires": expires,
+        }
+        self._send(
+            tenant,
+            tenant.slug,
+            MailKind.INVITATION,
+            Participant(member.email, member.name),
+            content,
+            outbound.subject_for(MailKind.INVITATION, tenant, content),
+        )
+
+    def mail_reset(self, tenant: Tenant | None, slug: str, email: str, name: str, origin: str) -> None:
+        """Mail *email* a link that is good for one hour."""
+        link, _ = self._link(slug, email, f"{origin}/reset", RESET_LIFE)
+        text = (
+            "Somebody, likely you, asked for a new password for your sign-in. Choose it with this link "
+            "within one hour. If it was not you, do nothing: your password stays as it is."
+        )
+        self._send(
+            tenant,
+            slug,
+            MailKind.MESSAGE,
+            Participant(email, name),
+            {"text": text, "link": link},
+            "Choose a new password",
+        )
+
+    def _link(self, slug: str, email: str, page: str, life: timedelta) -> tuple[str, str]:
+        token, expires_at = self.sessions.make_password_link(slug, email, life)
+        return f"{page}#token={token}", expires_at.isoformat()
+
+    def _send(
+        self,
+        tenant: Tenant | None,
+        slug: str,
+        kind: MailKind,
+        to: Participant,
+        content: dict[str, object],
+        subject: str,
+    ) -> None:
+        job = Composer(self.mail_domain, "", self.ring()).plain(
+            tenant,
+            slug,
+            kind,
+            to,
+            content,
+            subject=subject,
+            cause=hashlib.sha256(str(content["link"]).encode()).hexdigest(),
+            now=self.clock.now(),
+            automatic=True,
+        )
+        self.post.commit(Change(slug=slug, jobs=(job,)))

@@ -1,0 +1,139 @@
+"""Sign-ins of team and operator: password, second factor, forgotten password.
+
+Tries are counted for each address before Cognito is asked: ten in a quarter of an hour. Refusals are alike.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+from servelo.domain.tenant import Tenant
+from servelo.errors import InvalidInput, TooMany, Unauthorized
+from servelo.mail.address import identity
+from servelo.services.invitations import Invitations
+from servelo.services.ports import Clock
+from servelo.services.sessions import Sessions
+
+OPERATOR_SLUG = "-"
+QUARTER, HOUR = 900, 3600
+LOGINS_A_QUARTER = 10
+RESETS_AN_HOUR = 3
+
+
+@dataclass(frozen=True, slots=True)
+class SignIns:
+    """*identities* is the ``CognitoIdentity``; *claims_of* reads a token that Cognito gave a moment ago."""
+
+    store: Any
+    identities: Any
+    sessions: Sessions
+    invitations: Invitations
+    clock: Clock
+    claims_of: Callable[[str], dict[str, Any]]
+
+    def login(self, email: str, password: str) -> dict[str, Any]:
+        """Return tokens or a challenge. Raises Unauthorized (``wrong_credentials``), TooMany."""
+        self._count("login", email, LOGINS_A_QUARTER, QUARTER)
+        return self._session(self.identities.login(identity(email), password))
+
+    def answer_challenge(
+        self, email: str, challenge: str, session: str, *, code: str, new_password: str
+    ) -> dict[str, Any]:
+        """Return tokens. Raises InvalidInput (``wrong_code``), Unauthorized, TooMany."""
+        if challenge == "SOFTWARE_TOKEN_MFA" and not code:
+            raise InvalidInput("Type the six digits that your app shows.", field="code")
+        if challenge == "NEW_PASSWORD_REQUIRED" and not new_password:
+            raise InvalidInput("Choose a password of at least 12 characters.", field="new_password")
+        self._count("code", email, LOGINS_A_QUARTER, QUARTER)
+        return self._session(
+            self.identities.answer_challenge(
+                identity(email), challenge, session, code=code, new_password=new_password
+            )
+        )
+
+    def refresh(self, refresh_token: str) -> dict[str, Any]:
+        """Return new tokens. Raises Unauthorized."""
+        return self._session(self.identities.refresh(refresh_token))
+
+    def forgot(self, email: str, origin: str) -> None:
+        """Mail a link to choose a new password, if *email* has a sign-in; three an hour, in silence."""
+        who = identity(email)
+        if not self._within("reset", who, RESETS_AN_HOUR, HOUR):
+            return
+        account = self.identities.account(who)
+        if account is None or not account.slug:
+            return
+        tenant: Tenant | None = None
+        name = ""
+        if account.slug != OPERATOR_SLUG:
+            tenant = self.store.tenant(account.slug)
+            member = tenant.member(who) if tenant else None
+            if tenant is None or member is None:
+                return
+            name = member.name
+        self.invitations.mail_reset(tenant, account.slug, who, name, origin)
+
+    def reset(self, token: str, password: str) -> None:
+        """Set the password with the token of a mailed link, once.
+
+        Raises:
+            Unauthorized: ``link_over``.
+            InvalidInput: ``password_refused`` by the pool's policy; the link stays good.
+        """
+        claims = self.sessions.read_password_link(token)
+        over = Unauthorized("this link is over; ask for a new one", code="link_over")
+        account = self.identities.account(claims["email"])
+        if account is None or account.slug != claims["slug"]:
+            raise over
+        key = f"password#{hashlib.sha256(token.encode()).hexdigest()}"
+        now = self.clock.now()
+        if self.store.once_begin(claims["slug"], key, "", now) is not None:
+            raise over
+        try:
+            self.identities.set_password(claims["email"], password)
+        except BaseException:
+            self.store.once_end(claims["slug"], key, "", None, now)
+            raise
+        self.store.once_end(claims["slug"], key, "", "used", now)
+        self.identities.sign_out_everywhere(claims["email"])
+
+    def begin_totp(self, access_token: str) -> dict[str, Any]:
+        """Return a new secret and its address for a QR code."""
+        secret = self.identities.begin_totp(access_token)
+        return {"secret": secret, "uri": f"otpauth://totp/Servelo?secret={secret}&issuer=Servelo"}
+
+    def _session(self, found: Any) -> dict[str, Any]:
+        if found.challenge:
+            return {"challenge": found.challenge, "session": found.session}
+        claims = self.claims_of(found.id_token)
+        slug = str(claims.get("custom:tenant", ""))
+        email = str(claims.get("email", ""))
+        role, name = str(claims.get("custom:role", "")), str(claims.get("name", ""))
+        if slug != OPERATOR_SLUG:
+            tenant: Tenant | None = self.store.tenant(slug) if slug else None
+            member = tenant.member(identity(email)) if tenant else None
+            if member is None:
+                raise Unauthorized("the address or the password is wrong", code="wrong_credentials")
+            role, name = member.role.value, member.name
+        return {
+            "id_token": found.id_token,
+            "access_token": found.access_token,
+            "refresh_token": found.refresh_token,
+            "expires_in": found.expires_seconds,
+            "user": {"email": email, "name": name, "role": role, "tenant": slug},
+        }
+
+    def _count(self, what: str, email: str, limit: int, window: int) -> None:
+        if not self._within(what, identity(email), limit, window):
+            raise TooMany("too many tries for this address; wait a quarter of an hour")
+
+    def _within(self, what: str, who: str, limit: int, window: int) -> bool:
+        now = self.clock.now()
+        digest = hashlib.sha256(who.encode("utf-8", "replace")).hexdigest()[:24]
+        name = f"{what}#{digest}#{int(now.timestamp()) // window}"
+        # Before sign-in there is no tenant: the counters stand under the operator's scope.
+        within: bool = self.store.count(OPERATOR_SLUG, name, limit, window, now)
+        return within
