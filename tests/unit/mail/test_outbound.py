@@ -13,7 +13,7 @@ from servelo.domain.outbound import MailKind, OutboundJob
 from servelo.domain.tenant import Tenant
 from servelo.domain.ticket import StoredFile
 from servelo.errors import DeliveryFailed
-from servelo.mail import outbound
+from servelo.mail import inbound, outbound, reply_body
 from servelo.mail.phrases import LANGUAGES
 
 NOW = datetime(2026, 11, 23, 9, 5, 7, tzinfo=UTC)
@@ -87,7 +87,7 @@ def _file(name="plan.pdf", content_type="application/pdf", key="acme/k1"):
     return StoredFile("f1", key, name, content_type, 4)
 
 
-# -- headers -------------------------------------------------------------------------------------------------
+# -- headers -----------------------------------------------------------------------------------------------
 
 
 def test_a_humans_answer_has_exactly_these_headers():
@@ -281,7 +281,7 @@ def test_any_content_makes_a_mail(kind, content):
     assert html.rstrip().endswith("</html>")
 
 
-# -- content -------------------------------------------------------------------------------------------------
+# -- content -----------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("locale", sorted(LANGUAGES))
@@ -423,7 +423,7 @@ def test_the_screen_reader_and_the_dark_mode_find_what_they_need():
     assert len(html.encode()) < 102_000
 
 
-# -- files ---------------------------------------------------------------------------------------------------
+# -- files -------------------------------------------------------------------------------------------------
 
 
 def test_files_travel_with_their_names_and_types():
@@ -447,7 +447,7 @@ def test_a_file_whose_content_is_not_given_is_shown_as_a_link():
     assert "multipart/alternative" == _read(_built(_job(files=(_file(),)))).get_content_type()
 
 
-# -- the operator's mail -------------------------------------------------------------------------------------
+# -- the operator's mail -----------------------------------------------------------------------------------
 
 
 def _forward(**given):
@@ -517,7 +517,7 @@ def test_an_original_that_is_too_large_is_a_link():
     assert LANGUAGES["en"].phrase("forward_linked") in plain
 
 
-# -- subjects and names --------------------------------------------------------------------------------------
+# -- subjects and names ------------------------------------------------------------------------------------
 
 
 def test_mails_of_a_ticket_have_one_subject():
@@ -531,6 +531,11 @@ def test_a_confirmation_that_may_not_echo_has_a_subject_of_ours():
     assert "[#7] We have received your message" == subject
 
 
+def test_a_job_without_a_subject_gets_the_one_of_its_kind():
+    mail = _built(_job(kind=MailKind.EXPLANATION, subject="", content={"reason": "token_invalid"}))
+    assert "About the mail you sent us" == _read(mail)["Subject"]
+
+
 def test_the_from_name_says_who_and_through_whom():
     assert "Ada via Acme" == outbound.from_name("Ada", _tenant())
     assert "Ada über Acme" == outbound.from_name("Ada", _tenant(locale="de"))
@@ -541,3 +546,35 @@ def test_the_from_name_says_who_and_through_whom():
 def test_our_stamp_holds_nothing_but_slug_and_kind():
     assert "acme/invoice" == outbound.stamp("acme", MailKind.INVOICE)
     assert "-/message" == outbound.stamp("\r\n", MailKind.MESSAGE)
+
+
+# -- read back by our own reader ---------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("locale", sorted(LANGUAGES))
+def test_an_answer_above_our_mail_is_told_from_it_by_the_marker_alone(locale):
+    job = _job(kind=MailKind.NOTIFICATION, content={"number": 7, "text": "It is broken.", "who_sees": "Ada"})
+    plain, html = _texts(_built(job, _tenant(locale=locale)))
+    assert "Fixed it." == reply_body.part_reply(f"Fixed it.\n\n{plain}").new_text
+    assert "Fixed it." == reply_body.part_reply("", f"<p>Fixed it.</p>{html}").new_text
+
+
+def test_our_mail_is_read_back_as_it_was_meant():
+    stored = _file("Plän.pdf")
+    text = "Grüße\n\n.\n    indented\n漢字"
+    job = _job(files=(stored,), content={"number": 7, "text": text}, from_name="Jürgen via Acme")
+    mail = inbound.read_mail(_built(job, file_contents={stored.object_key: b"%PDF-1.4 x"}))
+    assert ("Jürgen via Acme", SENDER) == (mail.from_.display_name, mail.from_.addr_spec)
+    assert not mail.from_ambiguous
+    assert "[#7] Printer" == mail.subject
+    assert ("a@example.org", "b@example.org") == mail.references
+    assert "01hx5.acme@serveloapp.com" == mail.message_id
+    assert text in mail.text
+    assert [("Plän.pdf", b"%PDF-1.4 x")] == [(each.filename, each.content) for each in mail.attachments]
+    assert () == mail.warnings
+    assert ("own_stamp",) == mail.machine.signals
+
+
+def test_our_automatic_mail_is_known_as_automatic():
+    signals = inbound.read_mail(_built(_job(kind=MailKind.NOTIFICATION))).machine.signals
+    assert {"own_stamp", "auto_submitted"} <= set(signals)

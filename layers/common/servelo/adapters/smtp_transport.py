@@ -66,7 +66,7 @@ _SENDER_WORDS = (
     "sender address rejected",
     "not owned by",
     "sendasdenied",
-    "send as",
+    "to send as",
     "sender verify failed",
     "sender not allowed",
     "sender is not allowed",
@@ -75,7 +75,7 @@ _SENDER_WORDS = (
     "5.7.60",
     "5.2.252",
 )
-_RELAY_WORDS = ("relay", "relaying")
+_RELAY_WORDS = ("relay access", "relaying", "relay denied", "relay not", "to relay", "not relay", "no relay")
 _LOGIN_FIRST_WORDS = ("authentication required", "must authenticate", "auth required", "5.5.1 authentication")
 _QUOTA_WORDS = (
     "5.4.5",

@@ -5,7 +5,8 @@ Header rules (``docs/sending.md`` gives the reasons):
     From                  display name of the job, address of the account it goes out through
     To                    the one recipient
     Reply-To              the token address, bare and on one line; operator forwards: the original sender
-    Subject               ``job.subject``, made one line; the caller puts the ticket tag in
+    Subject               ``job.subject``, made one line; the caller puts the ticket tag in; an empty one
+                          is filled by ``subject_for``
     Message-ID            ``job.message_id``: the same for every attempt
     In-Reply-To, References   oldest first, at most about 1,500 characters, first and last kept
     Auto-Submitted        automatic kinds only: ``auto-replied`` for answers, else ``auto-generated``
@@ -157,7 +158,8 @@ def build(
     if reply_to:
         # No display name and no fold: programs that read Reply-To badly lose the token otherwise.
         fields.append(("Reply-To", reply_to.encode("utf-8")))
-    fields.append(mime_writer.unstructured("Subject", job.subject))
+    subject = job.subject or subject_for(job.kind, tenant, job.content)
+    fields.append(mime_writer.unstructured("Subject", subject))
     fields.append(mime_writer.token("Date", _date(now)))
 
     message_id = thread.clean_id(job.message_id)
