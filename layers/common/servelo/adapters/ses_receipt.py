@@ -64,12 +64,18 @@ def read(body: str) -> Receipt | None:
         key = str(action["objectKey"])
         if key.rpartition("/")[2] == "AMAZON_SES_SETUP_NOTIFICATION":
             return None
+        recipients = receipt["recipients"]
+        if not isinstance(recipients, list) or not recipients:
+            # Nobody to route it to would mean: acknowledged, and gone without a trace.
+            raise MailRejected("the notification names no recipient", code="receipt_malformed")
         return Receipt(
             ses_message_id=str(mail["messageId"]),
             object_key=key,
-            recipients=tuple(dict.fromkeys(str(r) for r in receipt["recipients"])),
+            recipients=tuple(dict.fromkeys(str(r) for r in recipients)),
             envelope_sender=_sender(mail.get("source")),
-            received_at=_time(receipt.get("timestamp") or mail.get("timestamp")),
+            # When the mail was accepted; ``receipt.timestamp`` is when the action ran, and a second
+            # notification of the same mail may say another time. Ids of deliveries hang on it.
+            received_at=_time(mail.get("timestamp"), receipt.get("timestamp")),
             verdicts={name: _verdict(receipt, name) for name in VERDICTS},
         )
     except (KeyError, TypeError, AttributeError) as error:
@@ -91,11 +97,15 @@ def _sender(source: object) -> str:
     return text if "@" in text else ""
 
 
-def _time(text: object) -> datetime:
-    try:
-        return datetime.fromisoformat(str(text).replace("Z", "+00:00")).astimezone(UTC)
-    except ValueError:
-        return datetime.now(UTC)
+def _time(*texts: object) -> datetime:
+    for text in texts:
+        try:
+            found = datetime.fromisoformat(str(text).replace("Z", "+00:00"))
+        except ValueError:
+            continue
+        return (found if found.tzinfo else found.replace(tzinfo=UTC)).astimezone(UTC)
+    # The same for every notification of the mail: the present would make two deliveries of one.
+    return datetime(1970, 1, 1, tzinfo=UTC)
 
 
 def _verdict(receipt: Mapping[str, Any], name: str) -> str:
