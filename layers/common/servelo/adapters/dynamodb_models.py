@@ -292,7 +292,7 @@ class OutboxItem(Item, discriminator="outbox"):
     state = UnicodeAttribute()
     attempts = NumberAttribute(default=0)
     claimed_until = TimeAttribute(null=True)
-    handed_over = BooleanAttribute(default=False)
+    claimed_by = UnicodeAttribute(default="")
     error_code = UnicodeAttribute(default="")
     error_detail = UnicodeAttribute(default="")
     remote_message_id = UnicodeAttribute(default="")

@@ -81,7 +81,7 @@ class _Writes:
     @property
     def parts(self) -> list[str]:
         """Names in the order of the request."""
-        return [each[0] for each in (*self._deletes, *self._saves, *self._updates)]
+        return [e[0] for e in self._deletes] + [e[0] for e in self._saves] + [e[0] for e in self._updates]
 
     def commit(self, connection: Connection) -> None:
         with TransactWrite(connection=connection) as transaction:
@@ -129,7 +129,7 @@ class DynamoStore:
             own_message=_message(own) if own is not None else None,
             references={name[4:]: _message(i) for name, i in found.items() if name.startswith("ref:")},
             caps={name[4:]: int(i.n) for name, i in found.items() if name.startswith("cap:")},
-            suppressed="suppressed" in found,
+            suppressed="suppressed" in found and _lasts(found["suppressed"]),
         )
 
     def tenant(self, slug: str) -> Tenant | None:
@@ -155,7 +155,7 @@ class DynamoStore:
     def suppressed(self, slug: str, identities: Iterable[str]) -> frozenset[str]:
         """Which of *identities* are on the suppression list; one BatchGetItem, none for no identities."""
         wanted = {keys.suppression(slug, i): i for i in identities}
-        return frozenset(wanted[(i.pk, i.sk)] for i in self._batch_get(wanted)) if wanted else frozenset()
+        return frozenset(wanted[(i.pk, i.sk)] for i in self._batch_get(wanted) if _lasts(i))
 
     def conversation(
         self, slug: str, number: int, limit: int = 50, after: str = ""
@@ -439,6 +439,7 @@ class DynamoStore:
             actions += [
                 model.client_id.set(ticket.client_id),
                 model.participants.set(list(ticket.participants)),
+                model.people_version.add(1),
                 model.folded_key_ids.set(list(ticket.folded_key_ids)),
             ]
 
@@ -466,7 +467,9 @@ class DynamoStore:
             lambda: item.update(actions=[models.TicketItem.unread.set(False)], condition=Item.pk.exists())
         )
 
-    def claim(self, slug: str, job_id: str, now: datetime, until: datetime) -> OutboundJob | None:
+    def claim(
+        self, slug: str, job_id: str, now: datetime, until: datetime, claim_id: str = ""
+    ) -> OutboundJob | None:
         """Take a waiting job for sending; one UpdateItem that returns it whole.
 
         From here until ``settle`` the mail counts as possibly handed over: a sender that dies in between
@@ -483,6 +486,7 @@ class DynamoStore:
                     actions=[
                         model.state.set(DeliveryState.SENDING.value),
                         model.claimed_until.set(until),
+                        model.claimed_by.set(claim_id),
                         model.attempts.add(1),
                         model.version.add(1),
                         model.gsi3sk.set(to_text(until)),
@@ -711,7 +715,7 @@ class DynamoStore:
             writes.save("client_ticket", models.ClientTicketItem(pk=pk, sk=sk, number=number))
             _list_under(slug, number, people[1:], writes, without=change.ticket.client_id)
         if change.patch:
-            self._patch(change.patch, change.seen_status, writes)
+            self._patch(change.patch, change, writes)
             if change.patch.participants is not None:
                 _list_under(slug, change.patch.number, change.patch.participants[1:], writes)
         for comment in change.comments:
@@ -753,36 +757,43 @@ class DynamoStore:
                 f"cap:{cap.name}", model(pk=pk, sk=sk), _cap_actions(now, cap.window_seconds), within
             )
 
-    def _patch(self, patch: TicketPatch, seen: TicketStatus | None, writes: _Writes) -> None:
+    def _patch(self, patch: TicketPatch, change: Change, writes: _Writes) -> None:
         model = models.TicketItem
-        actions: list[Action] = [model.updated_at.set(patch.updated_at)]
+        actions: list[Action] = []
         if patch.comments:
             actions.append(model.comment_count.add(patch.comments))
         if patch.unread is not None:
             actions.append(model.unread.set(patch.unread))
         if patch.participants is not None:
             actions.append(model.participants.set(list(patch.participants)))
+            actions.append(model.people_version.add(1))
         if patch.message_ids is not None:
             actions.append(model.message_ids.set(list(patch.message_ids)))
         if patch.folded_key_ids is not None:
             actions.append(model.folded_key_ids.set(list(patch.folded_key_ids)))
         if patch.preview is not None:
             actions.append(model.preview.set(patch.preview))
-        when = to_text(patch.updated_at)
-        tail = f"{when}#{patch.number:013d}"
-        actions += [model.gsi1sk.set(tail), model.gsi2sk.set(tail)]
+        if patch.updated_at is not None:
+            tail = f"{to_text(patch.updated_at)}#{patch.number:013d}"
+            actions += [
+                model.updated_at.set(patch.updated_at),
+                model.gsi1sk.set(tail),
+                model.gsi2sk.set(tail),
+            ]
         if patch.status is not None:
             actions += [
                 model.status.set(patch.status.value),
                 model.gsi2pk.set(keys.status_view(patch.slug, patch.status.value)),
                 model.version.add(1),
                 model.closed_at.set(patch.updated_at)
-                if patch.status is TicketStatus.CLOSED
+                if patch.status is TicketStatus.CLOSED and patch.updated_at is not None
                 else model.closed_at.remove(),
             ]
         condition = Item.pk.exists()
-        if seen is not None:
-            condition = condition & (model.status == seen.value)
+        if change.seen_status is not None:
+            condition = condition & (model.status == change.seen_status.value)
+        if change.seen_people is not None and patch.participants is not None:
+            condition = condition & (model.people_version == change.seen_people)
         writes.update("ticket", model(*keys.ticket(patch.slug, patch.number)), actions, condition)
 
     def _release(self, comment: Comment, jobs: Sequence[OutboundJob], writes: _Writes) -> None:
@@ -913,6 +924,11 @@ def _from_cursor(cursor: str, index: str, partition: str) -> dict[str, Any] | No
         f"{index}pk": {"S": partition},
         f"{index}sk": {"S": index_sk},
     }
+
+
+def _lasts(item: Any) -> bool:
+    """Tell whether *item* has not expired: TTL deletes up to days later."""
+    return bool(int(item.expires_at_epoch or 0) > datetime.now(UTC).timestamp())
 
 
 def _cap_actions(now: datetime, window_seconds: int) -> list[Action]:

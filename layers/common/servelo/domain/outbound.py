@@ -47,6 +47,19 @@ class DeliveryState(StrEnum):
     FAILED = "failed"
 
 
+# A later report never takes a mail back to a lower state.
+RANK = {
+    DeliveryState.QUEUED: 0,
+    DeliveryState.SENDING: 0,
+    DeliveryState.DEFERRED: 0,
+    DeliveryState.UNKNOWN: 1,
+    DeliveryState.ACCEPTED: 2,
+    DeliveryState.DELIVERED: 3,
+    DeliveryState.FAILED: 4,
+    DeliveryState.SUPPRESSED: 4,
+    DeliveryState.BOUNCED: 5,
+    DeliveryState.COMPLAINED: 6,
+}
 WAITING_STATES = frozenset({DeliveryState.QUEUED, DeliveryState.DEFERRED, DeliveryState.SENDING})
 
 
@@ -67,9 +80,8 @@ class OutboundJob:
         automatic: carries ``Auto-Submitted`` and ``X-Auto-Response-Suppress`` (no person wrote it now).
         mail_version: the tenant's ``mail_version`` when it was queued.
         due_at: when the sweep may queue it again.
-        claimed_until: a sender that died leaves this behind; after it, the state is ``unknown`` if the
-            hand-over had begun, else the job is queued again.
-        handed_over: set just before the transport is called with the data.
+        claimed_until: a sender that died leaves this behind; after it, the state is ``unknown``.
+        claimed_by: one attempt's own id, by which it knows its claim when the answer to it was lost.
         error_code, error_detail: last outcome in stable code and the server's own words (scrubbed).
         remote_message_id: what SES gave it, with its domain; an alias in threading.
         shared_address: it went (or will go) through the shared address although the tenant has SMTP.
@@ -98,7 +110,7 @@ class OutboundJob:
     state: DeliveryState = DeliveryState.QUEUED
     attempts: int = 0
     claimed_until: datetime | None = None
-    handed_over: bool = False
+    claimed_by: str = ""
     error_code: str = ""
     error_detail: str = ""
     remote_message_id: str = ""

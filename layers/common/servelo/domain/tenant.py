@@ -6,6 +6,8 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime
 from enum import StrEnum
 
+MAX_NOTIFIED = 15
+
 
 class Role(StrEnum):
     """What a signed-in person is. ``operator`` belongs to no tenant."""
@@ -95,14 +97,18 @@ class Tenant:
         return next((m for m in self.members if m.email.casefold() == identity), None)
 
     def notified(self) -> tuple[Member, ...]:
-        """Return who is told of new mail: the Portal Notify Email alone where set, else the admins."""
+        """Return who is told of new mail: the Portal Notify Email alone where set, else the admins.
+
+        At most 15: all mails of an event are promised in one transaction of 100 items. Larger teams set a
+        list's address as Portal Notify Email.
+        """
         if self.notify_email:
             known = self.member(self.notify_email.casefold())
             told: tuple[Member, ...] = (known or Member(self.notify_email, "", Role.TECHNICIAN),)
         else:
             admins = tuple(m for m in self.members if m.role is Role.ADMIN)
             told = tuple(m for m in admins if m.notify) or admins
-        return tuple(m for m in told if m.email.casefold() not in self.undeliverable)
+        return tuple(m for m in told if m.email.casefold() not in self.undeliverable)[:MAX_NOTIFIED]
 
     def with_smtp(self, smtp: SmtpAccount | None) -> Tenant:
         """Return the tenant with another way out for its mail."""

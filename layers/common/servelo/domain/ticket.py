@@ -57,7 +57,9 @@ class Ticket:
         message_ids: newest last, at most 50: what our own mails refer to.
         folded_key_ids: keys whose folded tokens have a look-up item already.
         linked_number: the older ticket that this one goes on from, 0 for none.
-        version: counted up by every write; the condition of every edit.
+        version: counted up by every edit of a person; the condition of every edit.
+        people_version: counted up with every change of the participants, so that two mails which add people
+            at once both do.
     """
 
     slug: str
@@ -78,6 +80,7 @@ class Ticket:
     merged_into: int = 0
     preview: str = ""
     version: int = 0
+    people_version: int = 0
     schema: int = 1
 
     @property

@@ -27,6 +27,9 @@ from servelo.services.ports import FoldedToken
 
 MAX_TEXT_CHARACTERS = 60_000  # a mail above this says where the rest is; the item limit is 400 kB
 MAX_ATTACHED_BYTES = 7_000_000  # base64 makes 9.5 MB of it: below the 10 MB where SES begins to throttle
+# Every mail of an event repeats the list of files, and all of them are one transaction of at most 4 MB.
+MAX_ATTACHED_FILES = 20
+MAX_LISTED_FILES = 40
 # The outbox is queued at once; the sweep looks after what is still waiting when this has passed.
 SWEEP_AFTER = timedelta(seconds=120)
 
@@ -353,14 +356,14 @@ def _via(author: str, tenant: Tenant) -> str:
 
 
 def _files(files: Sequence[StoredFile]) -> tuple[list[str], list[int], tuple[StoredFile, ...]]:
-    """Names and sizes of all *files*, and those that travel along: the first ones, up to the limit."""
+    """Names and sizes of *files*, and those that travel along: the first ones, up to the limits."""
     room = MAX_ATTACHED_BYTES
-    attached = []
+    attached: list[StoredFile] = []
     for each in files:
-        if each.size_bytes <= room and not each.dangerous:
+        if each.size_bytes <= room and not each.dangerous and len(attached) < MAX_ATTACHED_FILES:
             attached.append(each)
             room -= each.size_bytes
     # Those that travel are listed first: the templates show names in this order.
     rest = [f for f in files if f not in attached]
-    ordered = [*attached, *rest]
+    ordered = [*attached, *rest][:MAX_LISTED_FILES]
     return [f.filename for f in ordered], [f.size_bytes for f in ordered], tuple(attached)

@@ -21,7 +21,8 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Any
 
-from servelo.domain.outbound import DeliveryState, MailKind, OutboundJob
+from servelo.domain import ids
+from servelo.domain.outbound import RANK, DeliveryState, MailKind, OutboundJob
 from servelo.domain.smtp import SmtpLogin
 from servelo.domain.tenant import BreakerState, Role, SmtpAccount, Tenant
 from servelo.domain.ticket import Participant
@@ -57,6 +58,7 @@ BREAKER_OPENS_AFTER = 3
 PROBE_AFTER = timedelta(minutes=15)
 LONGEST_QUEUE_DELAY_SECONDS = 900  # SQS; beyond it the sweep brings the job back
 SWEEP_AGAIN = timedelta(minutes=10)
+SETTLE_TRIES = 5
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,27 +115,50 @@ class Deliverer:
             StoreUnavailable: nothing is known to have been sent; the queue brings the job again.
         """
         now = self._clock.now()
-        job: OutboundJob | None = self._store.claim(slug, job_id, now, now + CLAIM)
+        claim_id = ids.sortable_id(now.timestamp())
+        job: OutboundJob | None = self._store.claim(slug, job_id, now, now + CLAIM, claim_id)
         if job is None:
-            return self._not_waiting(slug, job_id, now)
-        tenant = self._tenant(slug, job.mail_version, now)
+            found: OutboundJob | None = self._store.job(slug, job_id)
+            # The answer to our own claim may have been lost on the way, and the client tried again.
+            if found is None or found.state is not DeliveryState.SENDING or found.claimed_by != claim_id:
+                return self._not_waiting(slug, job_id, found, now)
+            job = found
         opened = False
         try:
+            tenant = self._tenant(slug, job.mail_version, now)
             if tenant is not None and tenant.suspended:
-                settled = self._later(job, now, "tenant_suspended", "the tenant is suspended", 3600)
+                settled = self._deferred(job, now, "tenant_suspended", "the tenant is suspended", wait=3600)
             else:
                 settled, opened = self._send(job, tenant, now)
         except (StoreUnavailable, NotFound) as error:
-            # A file or the raw mail could not be read: nothing was handed over.
+            # The tenant, a file or the raw mail could not be read: nothing was handed over.
             settled = self._deferred(job, now, error.code, error.detail)
         except Exception as error:  # a defect of ours must not leave the job without an owner
             settled = self._deferred(job, now, "internal_error", type(error).__name__)
-            self._store.settle(settled)
+            self._settle(settled)
             raise
-        self._store.settle(settled)
+        self._settle(settled)
         if settled.state is DeliveryState.DEFERRED:
             self._queue_again(settled, now)
         return self._outcome(settled, now, opened)
+
+    def _settle(self, settled: OutboundJob) -> None:
+        """Write the outcome. SES may report the mail's fate sooner than we do: then both are kept."""
+        for _ in range(SETTLE_TRIES):
+            if self._store.settle(settled):
+                return
+            now_is: OutboundJob | None = self._store.job(settled.slug, settled.id)
+            if now_is is None or (now_is.state is settled.state and now_is.transport == settled.transport):
+                return  # erased, or it was our own request, whose answer was lost
+            if settled.state is not DeliveryState.ACCEPTED or now_is.remote_message_id:
+                return
+            settled = replace(
+                settled,
+                state=now_is.state if RANK[now_is.state] > RANK[settled.state] else settled.state,
+                error_code=now_is.error_code,
+                error_detail=now_is.error_detail,
+                version=now_is.version,
+            )
 
     # ---- one attempt -----------------------------------------------------------------------------
 
@@ -171,12 +196,7 @@ class Deliverer:
                 now=now,
                 message_id_replaced=True,
             )
-            accepted = self._shared.send(
-                message,
-                envelope_sender=self._shared_sender,
-                recipient=job.recipient,
-                tags={"tenant": job.slug, "job": job.id},
-            )
+            accepted = _hand_over(self._shared, message, self._shared_sender, job)
         except DeliveryDeferred as error:
             return self._deferred(job, now, error.code, error.detail, self._shared.name), opened
         except DeliveryUnknown as error:
@@ -215,9 +235,7 @@ class Deliverer:
             provider=account.provider,
         )
         transport = self._smtp(tenant.slug, login)
-        return transport.send(
-            message, envelope_sender=sender, recipient=job.recipient, tags={"tenant": job.slug, "job": job.id}
-        )
+        return _hand_over(transport, message, sender, job)
 
     # ---- the account's breaker ---------------------------------------------------------------------
 
@@ -264,8 +282,8 @@ class Deliverer:
         text = (
             f"Mail could not be sent through your own mail account ({refused.code.replace('_', ' ')}). "
             "Nothing is lost: until it works again, mail goes out through the shared address, and answers "
-            "still reach the right ticket.\n\nOpen Settings, Outbound Email (SMTP), choose Configure, then Send "
-            "Test: it names the field to mend."
+            "still reach the right ticket.\n\nOpen Settings, Outbound Email (SMTP), choose Configure, then "
+            "Send Test: it names the field to mend."
         )
         jobs = tuple(
             composer.plain(
@@ -305,21 +323,20 @@ class Deliverer:
         return replace(job, state=state, error_code=code, error_detail=detail[:400], transport=way)
 
     def _deferred(
-        self, job: OutboundJob, now: datetime, code: str, detail: str, way: str = ""
+        self, job: OutboundJob, now: datetime, code: str, detail: str, way: str = "", wait: float = 0.0
     ) -> OutboundJob:
         if now - job.created_at > GIVE_UP_AFTER:
             return self._ended(job, DeliveryState.FAILED, "gave_up", f"{code}: {detail}", way)
-        wait = BACKOFF_SECONDS[min(job.attempts, len(BACKOFF_SECONDS)) - 1] * random.uniform(0.8, 1.2)  # noqa: S311
-        return self._later(replace(job, transport=way), now, code, detail, wait)
-
-    @staticmethod
-    def _later(job: OutboundJob, now: datetime, code: str, detail: str, seconds: float) -> OutboundJob:
+        if not wait:
+            wait = BACKOFF_SECONDS[max(0, min(job.attempts, len(BACKOFF_SECONDS)) - 1)]
+        wait *= random.uniform(0.8, 1.2)  # noqa: S311 - so that a broken account's mails do not come all at once
         return replace(
             job,
             state=DeliveryState.DEFERRED,
+            transport=way,
             error_code=code,
             error_detail=detail[:400],
-            due_at=now + timedelta(seconds=seconds),
+            due_at=now + timedelta(seconds=wait),
         )
 
     def _queue_again(self, job: OutboundJob, now: datetime) -> None:
@@ -331,12 +348,11 @@ class Deliverer:
         except StoreUnavailable:
             return  # the sweep finds it by its due time
 
-    def _not_waiting(self, slug: str, job_id: str, now: datetime) -> DeliverOutcome:
+    def _not_waiting(self, slug: str, job_id: str, job: OutboundJob | None, now: datetime) -> DeliverOutcome:
         """Sent, held by another sender, or left by one that died: then nobody knows whether it went."""
-        job: OutboundJob | None = self._store.job(slug, job_id)
         if job is None:
             return DeliverOutcome(slug, job_id, "gone")
-        if job.state is DeliveryState.SENDING and job.claimed_until and job.claimed_until < now:
+        if job.state is DeliveryState.SENDING and (job.claimed_until is None or job.claimed_until < now):
             lost = self._ended(
                 job, DeliveryState.UNKNOWN, "sender_died", "the sender ended before it knew the answer", ""
             )
@@ -396,6 +412,18 @@ class Sweeper:
         if batch:
             self._queue.put(batch)
         return found
+
+
+def _hand_over(transport: MailTransport, message: bytes, sender: str, job: OutboundJob) -> Accepted:
+    """Send. An error that no transport should raise may come after the data went: never send that again."""
+    try:
+        return transport.send(
+            message, envelope_sender=sender, recipient=job.recipient, tags={"tenant": job.slug, "job": job.id}
+        )
+    except (AccountRefused, DeliveryDeferred, DeliveryFailed, DeliveryUnknown):
+        raise
+    except Exception as error:
+        raise DeliveryUnknown(type(error).__name__, code="internal_error") from error
 
 
 def _usable(account: SmtpAccount, now: datetime) -> bool:

@@ -16,7 +16,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
 
-from servelo.domain.outbound import DeliveryState, OutboundJob
+from servelo.domain.outbound import RANK, WAITING_STATES, DeliveryState, OutboundJob
 from servelo.errors import Conflict, MailRejected
 from servelo.mail.address import identity
 from servelo.mail.inbound_mail import InboundMail
@@ -25,19 +25,6 @@ from servelo.services.ports import Clock
 BOUNCE_DAYS = 30
 COMPLAINT_DAYS = 365
 _TRIES = 5
-
-_RANK = {
-    DeliveryState.QUEUED: 0,
-    DeliveryState.SENDING: 0,
-    DeliveryState.DEFERRED: 0,
-    DeliveryState.UNKNOWN: 1,
-    DeliveryState.ACCEPTED: 2,
-    DeliveryState.DELIVERED: 3,
-    DeliveryState.FAILED: 4,
-    DeliveryState.SUPPRESSED: 4,
-    DeliveryState.BOUNCED: 5,
-    DeliveryState.COMPLAINED: 6,
-}
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,7 +93,11 @@ class Feedback:
         if job is None:
             return False
         for report in mail.bounce.recipients:
-            if identity(report.recipient) != identity(job.recipient):
+            # Behind an alias or a forward the address that failed is not the one that we wrote to.
+            if identity(job.recipient) not in (
+                identity(report.recipient),
+                identity(report.original_recipient),
+            ):
                 continue
             if report.action in ("delivered", "relayed", "expanded"):
                 self._move(slug, job_id, DeliveryState.DELIVERED, "", report.diagnostic)
@@ -115,7 +106,8 @@ class Feedback:
             else:
                 code = "bounced_permanent" if report.permanent else "bounced_temporary"
                 self._move(slug, job_id, DeliveryState.BOUNCED, code, report.diagnostic or report.status)
-                if report.permanent:
+                # A mail refused for its content or size says nothing of the next one to that address.
+                if report.address_is_dead:
                     self._suppress(slug, job.recipient, "bounce", report.status, now, BOUNCE_DAYS)
         return True
 
@@ -156,8 +148,10 @@ class Feedback:
             job: OutboundJob | None = self._store.job(slug, job_id)
             if job is None:
                 return "gone"
+            if state is None and job.state in WAITING_STATES:
+                return job.state.value  # its sender has it, and will say more than "delayed"
             target = state or job.state
-            if _RANK[target] < _RANK[job.state]:
+            if RANK[target] < RANK[job.state]:
                 return job.state.value
             changed = replace(job, state=target, error_code=code, error_detail=" ".join(words.split())[:400])
             if self._store.settle(changed):

@@ -87,7 +87,7 @@ class TicketPatch:
 
     slug: str
     number: int
-    updated_at: datetime
+    updated_at: datetime | None
     status: TicketStatus | None = None
     unread: bool | None = None
     comments: int = 0
@@ -116,7 +116,9 @@ class Change:
 
     At most 100 items. ``client`` is created only if it is not there yet; ``record`` only if the delivery was
     not recorded, or, with ``replaces_record``, if it is still the record that was read. ``released`` is a
-    comment that waited for acceptance: it takes the author role and visibility given here, once.
+    comment that waited for acceptance: it takes the author role and visibility given here, once. ``patch``
+    only while the ticket has ``seen_status``, and new participants only while its ``people_version`` is
+    ``seen_people``.
     """
 
     slug: str
@@ -132,6 +134,7 @@ class Change:
     folded: tuple[FoldedToken, ...] = ()
     caps: tuple[Cap, ...] = ()
     seen_status: TicketStatus | None = None
+    seen_people: int | None = None
     released: Comment | None = None
 
 

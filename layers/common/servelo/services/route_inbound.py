@@ -33,7 +33,7 @@ from servelo.domain.ticket import (
 )
 from servelo.errors import BadReplyToken, NotFound, StoreUnavailable
 from servelo.mail import automatic, forwarded, reply_token, thread
-from servelo.mail.address import Mailbox, identity, split_addr_spec
+from servelo.mail.address import MAX_ADDR_SPEC_OCTETS, Mailbox, identity, split_addr_spec
 from servelo.mail.authentic import is_verified
 from servelo.mail.inbound import read_mail
 from servelo.mail.inbound_mail import Attachment, InboundMail
@@ -56,7 +56,9 @@ from servelo.services.ports import (
 
 OPERATOR_MAILBOXES = frozenset({"support", "legal", "postmaster", "abuse"})  # RFC 2142, and the owner's two
 NO_TENANT = "-"
-MAX_FOLLOWERS = 19
+# A transaction holds 100 items: each follower of a mail may take four (the list of their tickets, their cap,
+# their mail and its id), each of the 15 notified members two, the mail itself ten.
+MAX_FOLLOWERS = 15
 MAX_REFERENCES_LOOKED_UP = 40
 MAX_STORED_MESSAGE_IDS = 30
 DECISION_TRIES = 8
@@ -65,10 +67,15 @@ HOUR, DAY = 3600, 86400
 CONFIRMATIONS_PER_ADDRESS_AN_HOUR = 5
 CONFIRMATIONS_PER_DOMAIN_SHARD_AN_HOUR = 60
 ANSWERS_PER_TICKET_AN_HOUR = 40
+UPDATES_PER_FOLLOWER_AN_HOUR = 20
+VIRUS_NOTICES_AN_HOUR = 5
 DOMAIN_SHARDS = 8
 
 # A stored comment must fit an item of 400 kB with room for the rest of it.
 MAX_LONG_TEXT_BYTES = 250_000
+MAX_FILE_LIST_BYTES = 60_000
+# All items of a transaction together may have 4 MB; mails of one event repeat its text.
+MAX_JOBS_BYTES = 2_500_000
 PREVIEW_CHARACTERS = 160
 
 _ROOT_ID = re.compile(r"ticket-([1-9][0-9]{0,12})\.([a-z0-9-]{3,24})", re.IGNORECASE)
@@ -128,7 +135,10 @@ class _Work:
     files: tuple[StoredFile, ...] | None = None
     replaces: InboundRecord | None = None
     drop_message_id: bool = False
-    ticket_quiet: bool = False  # mails of this hour are used up on the ticket: a storm, or a loop
+    used_up: set[str] = field(
+        default_factory=set
+    )  # caps that were refused: a storm, a loop, or enough for today
+    tried: bool = False  # a commit of ours was refused, or its answer was lost
     known: Known = field(default_factory=Known)
     ticket: Ticket | None = None
     thread: Thread = Thread.NONE
@@ -214,8 +224,8 @@ class Router:
                 return self._apply(work, facts, decision)
             except ChangeRefused as refused:
                 # Somebody was faster: look again. What looking alone does not show is kept here.
-                if any(part.startswith("cap:ticket#") for part in refused.parts):
-                    work.ticket_quiet = True
+                work.tried = True
+                work.used_up |= {part[4:] for part in refused.parts if part.startswith("cap:")}
                 if "message" in refused.parts and not facts.duplicate:
                     work.drop_message_id = work.drop_message_id or self._foreign_message_id(work)
         raise StoreUnavailable("the delivery kept changing under our hands")
@@ -230,6 +240,8 @@ class Router:
 
     def _begin(self, delivery: Delivery, mail: InboundMail, raw_size: int) -> _Work:
         local, domain = split_addr_spec(delivery.envelope_recipient.strip())
+        if mail.from_ is not None and not _fits(mail.from_):
+            mail = replace(mail, from_=None, warnings=(*mail.warnings, "The sender's address is too long."))
         work = _Work(delivery, mail, raw_size, self._clock.now(), WayIn.RESERVED)
         if mail.from_ is not None:
             work.sender = mail.from_.identity
@@ -310,8 +322,13 @@ class Router:
         work.ticket, work.thread = self._thread(work, references, wanted_number)
         client_matches = True
         if work.claim and work.ticket:
-            client_matches = work.ticket.client_id == work.claim.client_id or _was_requester(
-                work.ticket, work.claim.client_id, slug
+            # A member who corrected the requester answers the notification that they have. On a ticket that
+            # another was merged into, the claim must name one of its people: else the answer goes astray.
+            corrected = work.token_role is TokenRole.TEAM and work.ticket.number == work.claim.ticket_number
+            client_matches = (
+                corrected
+                or work.ticket.client_id == work.claim.client_id
+                or _was_requester(work.ticket, work.claim.client_id, slug)
             )
         bounce = bool(mail.bounce)
         forwards = False
@@ -324,9 +341,13 @@ class Router:
             and work.thread is Thread.NONE
         ):
             original = forwarded.original_sender(mail)
-            if original is not None and not self._is_ours(original.identity, tenant):
+            if (
+                original is not None
+                and _fits(original)
+                and not self._is_ours(original.identity, tenant)
+                and tenant.member(original.identity) is None
+            ):
                 forwards, work.requester = True, original
-        own = known.own_message
         return Facts(
             way_in=work.way_in,
             sender=self._sender(work, tenant),
@@ -338,10 +359,7 @@ class Router:
             client_matches=client_matches,
             verified=work.verified,
             own_mail=work.own_mail or self._is_tenant_sender(work, tenant),
-            duplicate=own is not None
-            and own.received
-            and own.sender == work.sender
-            and work.replaces is None,
+            duplicate=self._is_duplicate(work),
             bounce=bounce,
             bounce_matches=bounce and self._bounce_matches(work),
             automatic=mail.machine.automatic,
@@ -354,6 +372,16 @@ class Router:
             suppressed=known.suppressed,
             budget=all(known.caps.get(cap.name, 0) < cap.limit for cap in self._caps(work)),
         )
+
+    def _is_duplicate(self, work: _Work) -> bool:
+        """The tenant has this mail: its Message-ID, from this sender, no less proven than this one.
+
+        Who saw an id may send a mail with it in another's name first; that must not swallow the real one.
+        """
+        own = work.known.own_message
+        if own is None or not own.received:
+            return False
+        return own.sender == work.sender or (own.sender == _signature(work) and not work.verified)
 
     def _tagged_number(self, work: _Work, references: Sequence[str]) -> int:
         """The ticket that a subject tag or our root id names: both can be guessed, so both are hints."""
@@ -383,6 +411,16 @@ class Router:
             )
             if ticket is not None:
                 return self._merged(work, ticket), Thread.REFERENCE
+        own = known.own_message
+        if (
+            own is not None
+            and own.received
+            and own.number
+            and own.sender == f"?{work.sender}"
+            and work.verified
+        ):
+            # The same mail came before by a way that proved nothing: the proven one goes on with its ticket.
+            return self._merged(work, self._store.ticket(work.slug, own.number)), Thread.REFERENCE
         if wanted_number and known.ticket is not None:
             return self._merged(work, known.ticket), Thread.SUBJECT_TAG
         return None, Thread.NONE
@@ -453,7 +491,7 @@ class Router:
     def _foreign_message_id(self, work: _Work) -> bool:
         """Somebody else's mail carries this Message-ID already: ours then keeps no alias."""
         seen: KnownMessage | None = self._store.message(work.slug, work.mail.message_id)
-        return seen is not None and (not seen.received or seen.sender != work.sender)
+        return seen is not None and (not seen.received or seen.sender != _signature(work))
 
     def _bounce_matches(self, work: _Work) -> bool:
         return self._feedback is not None and self._bounced_job(work) is not None
@@ -468,7 +506,12 @@ class Router:
             if work.slug not in (NO_TENANT, slug):
                 continue  # a report at one tenant's address says nothing of another tenant's mail
             job: OutboundJob | None = self._store.job(slug, job_id)
-            named = {identity(r.recipient) for r in work.mail.bounce.recipients}
+            named = {
+                identity(each)
+                for r in work.mail.bounce.recipients
+                for each in (r.recipient, r.original_recipient)
+                if each
+            }
             if job is not None and (identity(job.recipient) in named or not named):
                 return job
         return None
@@ -486,13 +529,20 @@ class Router:
         elif decision.action is Action.FORWARD_TO_OPERATOR:
             change = replace(change, jobs=(self._operator_forward(work, composer),))
         elif decision.action is Action.QUARANTINE and tenant:
-            change = replace(change, jobs=self._quarantine_notices(work, tenant, composer))
+            cap = Cap(f"virus#{int(work.now.timestamp()) // HOUR}", VIRUS_NOTICES_AN_HOUR, HOUR)
+            if cap.name not in work.used_up:
+                jobs = self._quarantine_notices(work, tenant, composer)
+                change = replace(change, jobs=jobs, caps=(cap,))
         elif decision.action is Action.APPLY_BOUNCE and self._feedback:
             job = self._bounced_job(work)
             if job is not None:
                 self._feedback(f"{job.slug}/{job.id}", work.mail, work.now)
         if decision.explain:
             change = self._explain(work, decision, tenant, composer, change)
+        change = replace(change, jobs=_shortened(change.jobs))
+        if work.used_up:
+            used = Reason("are there mails left for this hour or day", ", ".join(sorted(work.used_up)), "no")
+            decision = replace(decision, reasons=(*decision.reasons, used))
         record = self._record(work, decision, change)
         self._store.commit(replace(change, record=record, replaces_record=work.replaces))
         self._queue_jobs(change.jobs)
@@ -559,7 +609,7 @@ class Router:
             comments=(comment,),
             client=client,
             own_message_id="" if work.drop_message_id else mail.message_id,
-            sender=work.sender,
+            sender=_signature(work),
             jobs=jobs,
             folded=composer.folded(ticket),
             caps=self._caps(work) if decision.confirm else (),
@@ -580,10 +630,12 @@ class Router:
             message_ids = (message_ids[0], *message_ids[-MAX_STORED_MESSAGE_IDS + 1 :])
         jobs: tuple[OutboundJob, ...] = ()
         caps: tuple[Cap, ...] = ()
-        if (decision.notify or decision.publish) and not work.ticket_quiet:
-            hour = int(now.timestamp()) // HOUR
-            caps = (Cap(f"ticket#{ticket.number}#{hour}", ANSWERS_PER_TICKET_AN_HOUR, HOUR),)
+        hour = int(now.timestamp()) // HOUR
+        on_ticket = Cap(f"ticket#{ticket.number}#{hour}", ANSWERS_PER_TICKET_AN_HOUR, HOUR)
+        if (decision.notify or decision.publish) and on_ticket.name not in work.used_up:
             jobs = self._jobs_for_comment(work, decision, tenant, ticket, participants, comment, composer)
+            jobs, follower_caps = self._within_follower_caps(work, decision, jobs, hour)
+            caps = (on_ticket, *follower_caps)
         status = TicketStatus.OPEN if decision.reopen else None
         if (
             status is None
@@ -595,7 +647,7 @@ class Router:
         patch = TicketPatch(
             slug=work.slug,
             number=ticket.number,
-            updated_at=now if human else ticket.updated_at,
+            updated_at=now if human else None,
             status=status,
             unread=True if human and decision.author != "team" else None,
             comments=1,
@@ -609,12 +661,34 @@ class Router:
             patch=patch,
             comments=(comment,),
             own_message_id="" if work.drop_message_id else mail.message_id,
-            sender=work.sender,
+            sender=_signature(work),
             jobs=jobs,
             folded=composer.folded(ticket),
             caps=caps,
-            seen_status=ticket.status if status is not None else None,
+            # Closed, merged or called spam at this moment: then another decision is due.
+            seen_status=ticket.status,
+            seen_people=ticket.people_version,
         )
+
+    def _within_follower_caps(
+        self, work: _Work, decision: Decision, jobs: tuple[OutboundJob, ...], hour: int
+    ) -> tuple[tuple[OutboundJob, ...], tuple[Cap, ...]]:
+        """Drop updates for people who got their share of this hour by a customer's words.
+
+        A customer may name anybody in Cc. Whatever they write then, and on however many tickets, nobody is
+        sent more than a few mails an hour that way; the team's own words always go out.
+        """
+        if decision.author == "team":
+            return jobs, ()
+        kept, caps = [], []
+        for job in jobs:
+            if job.kind is MailKind.TICKET_UPDATE:
+                name = f"follow#{_digest(identity(job.recipient))}#{hour}"
+                if name in work.used_up:
+                    continue
+                caps.append(Cap(name, UPDATES_PER_FOLLOWER_AN_HOUR, HOUR))
+            kept.append(job)
+        return tuple(kept), tuple(caps)
 
     def _jobs_for_comment(
         self,
@@ -659,6 +733,7 @@ class Router:
             local, domain = split_addr_spec(who)
             if (
                 not domain
+                or not _fits(box)
                 or who in present
                 or who in found
                 or tenant.member(who) is not None
@@ -675,6 +750,9 @@ class Router:
         if work.files is None:
             work.files = self._store_files(work)
         warnings = list(mail.warnings)
+        if len(work.files) < len(mail.attachments):
+            left = len(mail.attachments) - len(work.files)
+            warnings.append(f"{left} of {len(mail.attachments)} attachments are only in the original mail.")
         reply_to = [b for b in mail.reply_to if b.identity != author.identity]
         if reply_to:
             warnings.append(
@@ -744,9 +822,15 @@ class Router:
         return replace(comment, files=tuple(files), warnings=(*comment.warnings, note), **values)
 
     def _store_files(self, work: _Work) -> tuple[StoredFile, ...]:
-        return tuple(
-            self._store_attachment(work.slug, index, each) for index, each in enumerate(work.mail.attachments)
-        )
+        """Store attachments as long as their list fits the comment; the raw mail holds all of them."""
+        stored: list[StoredFile] = []
+        room = MAX_FILE_LIST_BYTES
+        for index, each in enumerate(work.mail.attachments):
+            room -= 300 + 4 * len(each.filename) + len(each.content_id) + len(each.content_type)
+            if room < 0:
+                break
+            stored.append(self._store_attachment(work.slug, index, each))
+        return tuple(stored)
 
     def _store_attachment(self, slug: str, index: int, each: Attachment) -> StoredFile:
         kind = each.sniffed_type or each.content_type
@@ -791,9 +875,6 @@ class Router:
         )
 
     def _quarantine_notices(self, work: _Work, tenant: Tenant, composer: Composer) -> tuple[OutboundJob, ...]:
-        hour = int(work.now.timestamp()) // HOUR
-        if not self._store.count(work.slug, f"virus#{hour}", 5, HOUR, work.now):
-            return ()
         return tuple(
             composer.plain(
                 tenant,
@@ -820,8 +901,8 @@ class Router:
         if work.mail.from_ is None:
             return change
         day = int(work.now.timestamp()) // DAY
-        name = f"explain#{decision.explain}#{_digest(work.sender)}#{day}"
-        if not self._store.count(work.slug, name, 1, DAY, work.now):
+        cap = Cap(f"explain#{decision.explain}#{_digest(work.sender)}#{day}", 1, DAY)
+        if cap.name in work.used_up:
             return change
         job = composer.explanation(
             tenant,
@@ -832,7 +913,7 @@ class Router:
             cause=work.delivery.id,
             now=work.now,
         )
-        return replace(change, jobs=(*change.jobs, job))
+        return replace(change, jobs=(*change.jobs, job), caps=(*change.caps, cap))
 
     def _record(self, work: _Work, decision: Decision, change: Change) -> InboundRecord:
         mail, delivery = work.mail, work.delivery
@@ -860,6 +941,9 @@ class Router:
         )
 
     def _repeated(self, work: _Work, record: InboundRecord) -> RouteOutcome:
+        if work.tried and record.job_ids:
+            # The commit succeeded and its answer was lost: the jobs are promised and not queued yet.
+            self._queue_ids(record.slug, record.job_ids)
         return RouteOutcome(
             record.outcome,
             record.slug,
@@ -891,10 +975,12 @@ class Router:
         return RouteOutcome(Outcome.RAW_MISSING, NO_TENANT, delivery.id)
 
     def _queue_jobs(self, jobs: Sequence[OutboundJob]) -> None:
-        if not jobs:
-            return
+        if jobs:
+            self._queue_ids(jobs[0].slug, [job.id for job in jobs])
+
+    def _queue_ids(self, slug: str, job_ids: Sequence[str]) -> None:
         try:
-            self._queue.put([(job.slug, job.id) for job in jobs])
+            self._queue.put([(slug, job_id) for job_id in job_ids])
         except StoreUnavailable:
             # The outbox items are written: the sweep queues them within two minutes.
             return
@@ -931,6 +1017,32 @@ def _was_requester(ticket: Ticket, client_id: str, slug: str) -> bool:
 
 def _digest(text: str) -> str:
     return hashlib.sha256(text.encode("utf-8", "replace")).hexdigest()[:24]
+
+
+def _signature(work: _Work) -> str:
+    """The sender as it is kept with the Message-ID: marked when nothing proved it."""
+    return work.sender if work.verified or not work.sender else f"?{work.sender}"
+
+
+def _fits(box: Mailbox) -> bool:
+    """Longer addresses cannot be mailed (RFC 5321 4.5.3.1.3) and would burst a key of the table."""
+    return len(box.identity.encode("utf-8", "replace")) <= MAX_ADDR_SPEC_OCTETS
+
+
+def _shortened(jobs: tuple[OutboundJob, ...]) -> tuple[OutboundJob, ...]:
+    """Cut the text that many mails repeat, when all of them would not fit one transaction."""
+    texts = [job.content.get("text") for job in jobs]
+    longest = max((len(text) for text in texts if isinstance(text, str)), default=0)
+    # Three bytes a character at the worst, and compression that gains nothing.
+    allowed = max(2000, MAX_JOBS_BYTES // (3 * max(1, len(jobs))))
+    if longest <= allowed:
+        return jobs
+    return tuple(
+        replace(job, content={**job.content, "text": text[:allowed], "truncated": True})
+        if isinstance(text, str) and len(text) > allowed
+        else job
+        for job, text in zip(jobs, texts, strict=True)
+    )
 
 
 def _preview(text: str) -> str:
