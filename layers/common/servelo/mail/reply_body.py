@@ -19,14 +19,17 @@ import re
 from dataclasses import dataclass, field
 
 from servelo.mail.inbound_mail import ReplyBody
-from servelo.mail.quotes import attribution, header_block, lexicon, separators, signature
+from servelo.mail.quotes import attribution, header_block, separators, signature
 
 MAX_CHARS = 4 * 1024 * 1024
 MAX_CANDIDATES = 3000  # lines that might end an attribution; a long thread has a hundred
 _LINE_ENDS = re.compile(r"\r\n?")
 _QUOTED = re.compile(r"^[ \t]{0,3}(?:>|&gt;|＞)")
 _QUOTE_MARKS = re.compile(r"^(?:[ \t]*(?:>|&gt;|＞))+[ \t]?")
-_BLANK = "\u200b\u200c\u200d\u200e\u200f\ufeff\u2060\xad \t\xa0\x00"
+_BLANK = (
+    " \t\xa0\x00\xad\u200b\u200c\u200d\u200e\u200f\u2060\ufeff"
+    "\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069"
+)
 _LINK_LINE = re.compile(r"^\s*[<(\[]\s*(?:https?://|mailto:)\S*\s*[>)\]]\s*[>,.]?\s*$")
 _SPACED_CAP = 12
 
@@ -93,6 +96,9 @@ def _part(text: str, html: str, *, words_only: bool = False) -> ReplyBody:
             mail.quoted[index] = 1
         for index in marked.bare:
             mail.bare[index] = 1
+        if all(mail.bare[i] or _is_blank(line) for i, line in enumerate(mail.lines)):
+            # The whole mail is indented: that says nothing.
+            mail.bare = bytearray(len(mail.lines))
         mail.rest = marked.rest
         mail.signature = marked.signature
         mail.begins = marked.begins | marked.attribution
@@ -251,6 +257,8 @@ def _scan(mail: _Mail, markers: tuple[str, ...]) -> tuple[int, str, int]:
                     return index, "attribution", -1
                 behind = end
                 continue
+        if mail.bare[index]:
+            continue
         if markers and separators.is_marker(line, markers):
             return _above_marker(mail, index), "marker", -1
         if first in ">＞&" and (first != "&" or _QUOTED.match(line)) and _looks_quoted(mail, index):
@@ -259,6 +267,18 @@ def _scan(mail: _Mail, markers: tuple[str, ...]) -> tuple[int, str, int]:
         if quoted[index]:
             if _inner_forward(mail, index, stripped):
                 return index, "forward", -1
+            if index in mail.begins and index:
+                end = header_block.read(lines, index)
+                if end > index:
+                    # A cited block that begins with header fields is how mail programs forward in HTML.
+                    return index, "forward" if first == ">" and not mail.attributions else "headers", -1
+            if len(stripped) <= 30 and index and _lost_angle(mail, index, stripped):
+                start = _attribution_start(mail, index)
+                if start >= 0:
+                    quoted[index] = 0
+                    mail.attributions[start] = behind = index + 1
+                    if not _quote_follows(mail, behind):
+                        return start, "attribution", -1
             continue
         if first in "-_=*~+#—–‐‑―─━•" or stripped[-1] in ":：-_=*" or len(stripped) <= 60:
             sort = separators.read(line)
@@ -276,6 +296,10 @@ def _scan(mail: _Mail, markers: tuple[str, ...]) -> tuple[int, str, int]:
         if len(stripped) <= attribution.MAX_CHARS and candidates < MAX_CANDIDATES:
             if attribution.may_end(stripped):
                 candidates += 1
+                if "---" in stripped and first != "-":
+                    column = attribution.glued(line)
+                    if column > 0:
+                        return index, "attribution", column
                 start = _attribution_start(mail, index)
                 if start >= 0:
                     end = _attribution_end(lines, index)
@@ -284,10 +308,6 @@ def _scan(mail: _Mail, markers: tuple[str, ...]) -> tuple[int, str, int]:
                     if not _quote_follows(mail, end):
                         return start, "attribution", -1
                     continue
-                if "---" in stripped:
-                    column = attribution.glued(line)
-                    if column > 0:
-                        return index, "attribution", column
         if signature.is_named_device(stripped) and len(stripped) < 120 and _stands_alone(mail, index):
             return index + 1, "device", -1
     return size, "", -1
@@ -299,6 +319,17 @@ def _looks_quoted(mail: _Mail, index: int) -> bool:
     if "<<<" in line or line.startswith((">>> >>>", ">:", ">_<", ">.<", "><")):
         return False
     return True
+
+
+def _lost_angle(mail: _Mail, index: int, stripped: str) -> bool:
+    """Whether the line is the end of an attribution wrapped before its ``>``: "… <bob@example.com / > wrote:"."""
+    return (
+        stripped[0] == ">"
+        and not mail.html
+        and not mail.quoted[index - 1]
+        and attribution.may_end(stripped)
+        and "<" in mail.lines[index - 1] + mail.lines[max(0, index - 2)]
+    )
 
 
 def _inner_forward(mail: _Mail, index: int, stripped: str) -> bool:
@@ -324,7 +355,6 @@ def _attribution_start(mail: _Mail, index: int) -> int:
     joined = ""
     blanks = 0
     used = 0
-    floor = index
     for start in range(index, max(-1, index - attribution.MAX_LINES - 2), -1):
         line = lines[start]
         if _is_blank(line):
@@ -339,47 +369,23 @@ def _attribution_start(mail: _Mail, index: int) -> int:
         joined = line.strip() + " " + joined if joined else line.strip()
         if used > attribution.MAX_LINES or len(joined) > attribution.MAX_CHARS:
             break
-        if (
-            best < 0
-            and not any(sign.isdecimal() for sign in joined)
-            and "@" not in joined
-            and start != index - 1
-        ):
-            if used >= 3:
-                break
         sure = attribution.read(joined)
-        floor = start
-        if sure == 2:
-            # Longer is better only while the lead word is still to come ("On Mon, … at" on the line above).
+        if sure == 2 and (best < 0 or attribution.begins(attribution.normalised(line))):
             return _with_lead(mail, start, joined)
         if sure == 1 and best < 0:
+            # A name and a verb: the moment may stand on the line above.
             best = start
-        elif best >= 0 and start < best:
-            # One more line did not bring the moment: it is the author's.
-            break
-    del floor
     return best
 
 
 def _with_lead(mail: _Mail, start: int, joined: str) -> int:
     """Return the line where the attribution that is complete from *start* on really begins."""
-    first = attribution.normalised(joined)[:40].casefold().split(None, 1)
-    if not first or start == 0:
-        return start
-    word = first[0].strip(",.")
-    if word in lexicon.LEADS or any(sign.isdecimal() for sign in first[0][:6]):
+    if start == 0 or attribution.begins(attribution.normalised(joined)):
         return start
     previous = mail.lines[start - 1].strip()
-    if not previous or len(previous) > 120 or mail.quoted[start - 1]:
+    if not previous or len(previous) > 120 or mail.quoted[start - 1] or previous[-1] in ".!?:;":
         return start
-    lead = attribution.normalised(previous)[:40].casefold().split(None, 1)
-    if (
-        lead
-        and lead[0].strip(",.") in lexicon.LEADS
-        and any(sign.isdecimal() for sign in previous)
-        and previous[-1] not in ".!?:;"
-        and attribution.read(previous + " " + joined) == 2
-    ):
+    if attribution.begins(attribution.normalised(previous)) and attribution.read(previous + " " + joined) == 2:
         return start - 1
     return start
 
@@ -495,12 +501,13 @@ def _finish(mail: _Mail, cut: int) -> ReplyBody:
         if mail.quoted[i] or i in attributed:
             is_quote[i] = 1
     # A bare blockquote is the author's, but for the last thing in the mail.
+    bare = _trailing_bare(mail, cut)
     signed = _signature_start(mail, end, is_quote)
     last = signed
     while last and (
         _is_blank(lines[last - 1])
         or is_quote[last - 1]
-        or mail.bare[last - 1]
+        or bare[last - 1]
         or (
             last < signed
             and separators.is_rule(lines[last - 1])
@@ -508,7 +515,7 @@ def _finish(mail: _Mail, cut: int) -> ReplyBody:
         )
     ):
         last -= 1
-    if cut < len(lines) and last == signed:
+    if cut < len(lines) or last < signed:
         while last and (_is_blank(lines[last - 1]) or separators.is_rule(lines[last - 1])):
             last -= 1
     if not _any_words(mail, is_quote, last):
@@ -526,7 +533,7 @@ def _finish(mail: _Mail, cut: int) -> ReplyBody:
     new_lines = [lines[i] for i in kept]
     sign_at = signature.begin(new_lines)
     if mail.signature:
-        sign_at = min(sign_at, _marked_signature(mail, list(kept)))
+        sign_at = _marked_signature(mail, list(kept), sign_at)
     while sign_at and sign_at < len(new_lines) and all(_is_blank(line) for line in new_lines[:sign_at]):
         sign_at = len(new_lines)
     sign_lines = new_lines[sign_at:]
@@ -542,6 +549,16 @@ def _finish(mail: _Mail, cut: int) -> ReplyBody:
     sign = _joined(sign_lines + below) if any(not _is_blank(line) for line in sign_lines + below) else ""
     quote = _joined(quoted_lines) if any(not _is_blank(line) for line in quoted_lines) else ""
     return ReplyBody(_joined(new_lines), quote, sign)
+
+
+def _trailing_bare(mail: _Mail, cut: int) -> bytearray:
+    """Return the bare blockquotes that may be quotation: not those above an attribution or what parts the mail."""
+    if cut < len(mail.lines):
+        return bytearray(len(mail.lines))
+    bare = bytearray(mail.bare)
+    for i in range(min(mail.attributions, default=0)):
+        bare[i] = 0
+    return bare
 
 
 def _ended(kept: list[str], dropped: list[str]) -> ReplyBody:
@@ -580,18 +597,25 @@ def _signature_start(mail: _Mail, end: int, is_quote: bytearray) -> int:
         start += 1
     if start >= end:
         return end
-    if start in mail.signature or signature.is_delimiter(lines[start]) or signature.is_footer(lines, start):
+    if any(i in mail.signature for i in range(start, end)):
+        # The markup says where the signature ends: words below it are the author's.
+        inside = [i in mail.signature or _is_blank(lines[i]) for i in range(start, end)]
+        inside[0] = inside[0] or signature.is_delimiter(lines[start])
+        return start if all(inside) else end
+    if signature.is_delimiter(lines[start]) or signature.is_footer(lines, start):
         return start
     below = lines[start:end]
     return start if signature.begin(below) == 0 else end
 
 
-def _marked_signature(mail: _Mail, kept: list[int]) -> int:
-    """Return where the signature that the markup names begins, when nothing of the author's is below it."""
+def _marked_signature(mail: _Mail, kept: list[int], otherwise: int) -> int:
+    """Return where the signature that the markup names begins; none where the author's words stand below it."""
     position = len(kept)
     while position and (kept[position - 1] in mail.signature or _is_blank(mail.lines[kept[position - 1]])):
         position -= 1
-    return position if any(i in mail.signature for i in kept[position:]) else len(kept)
+    if any(i in mail.signature for i in kept[position:]):
+        return min(position, otherwise)
+    return len(kept) if any(i in mail.signature for i in kept[otherwise:]) else otherwise
 
 
 def _blocks(mail: _Mail, is_quote: bytearray, end: int) -> list[tuple[int, int]]:

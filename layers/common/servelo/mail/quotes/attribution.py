@@ -22,7 +22,7 @@ _FULL_DATE = re.compile(
 _NUMBER = re.compile(r"\d+")
 _ADDRESS = re.compile(r"[^\s<>@\"'()\[\],;:]{1,64}@[^\s<>@\"'()\[\],;:]{1,255}")
 _ANGLES = re.compile(r"<[^<>]{0,300}>|\[mailto:[^\]]{0,300}\]|\(https?://[^()]{0,300}\)")
-_TRIM = " \t\xa0>*_-‐-―—–=~|•\u200b-\u200f\u202a-\u202e\u2066-\u2069\ufeff"
+_TRIM = " \t\xa0>*_=~|•\u200b-\u200f\u202a-\u202e\u2066-\u2069\ufeff\u2010-\u2015\\-"
 _EDGE = re.compile(rf"^[{_TRIM}]+|[{_TRIM}]+$")
 _ENTITIES = (("&lt;", "<"), ("&gt;", ">"), ("&quot;", '"'), ("&nbsp;", " "), ("&#39;", "'"), ("&amp;", "&"))
 _COLONS = (":", "：", "︓")
@@ -72,8 +72,8 @@ def normalised(text: str) -> str:
 def may_end(line: str) -> bool:
     """Whether an attribution may end with this (not empty) line. Cheap: it is asked of every line."""
     last = line[-1]
-    if last in " \t":
-        line = line.rstrip()
+    if last in _AFTER_END:
+        line = line.rstrip(_AFTER_END)
         if not line:
             return False
         last = line[-1]
@@ -90,6 +90,7 @@ def may_end(line: str) -> bool:
 
 
 _TRIM_SIMPLE = " \t>*-"
+_AFTER_END = " \t\xa0\u200b\u200e\u200f\u202a\u202b\u202c\u2066\u2067\u2068\u2069"
 
 
 def read(text: str) -> int:
@@ -123,7 +124,7 @@ def read(text: str) -> int:
             and has_time
             and has_address
             and _WEAK_END.search(text[-400:])
-            and _starts_with_date(outside)
+            and begins(outside)
         ):
             return 2
         return 0
@@ -145,7 +146,7 @@ def read(text: str) -> int:
         return 0
     # No address: the words beside the moment must look like a name.
     words = len(_WORD.findall(before)) + len(_WORD.findall(after))
-    if not _starts_with_date(outside) and outside.split(None, 1)[0].strip(",.") not in lexicon.LEADS:
+    if not begins(outside):
         # Lotus Notes: "Name/Unit/Firm wrote on 01/02/2012 12:00:00 PM:"
         return 2 if has_date and has_time and words <= 9 else 0
     return 2 if words <= (16 if has_time else 9) else 0
@@ -163,8 +164,13 @@ def _only_person(after: str) -> bool:
     return len(after) <= 120 and ("<>" in after or "@" in after)
 
 
-def _starts_with_date(outside: str) -> bool:
-    return _NUMBER.search(outside[:28]) is not None
+_DATE_NOW = re.compile(r"[^\w]*(?:[^\W\d_]{1,14}[.,،]?\s+|[^\W\d_]{1,14}[.,،]\s+[^\W\d_]{1,14}\s+)?\d")
+
+
+def begins(text: str) -> bool:
+    """Whether *text* begins as attributions do: with a lead word, a weekday or a date."""
+    first = text[:40].casefold().split(None, 1)
+    return bool(first) and (first[0].strip(",.") in lexicon.LEADS or _DATE_NOW.match(text[:60]) is not None)
 
 
 def looks_loose(text: str) -> bool:

@@ -21,6 +21,8 @@ _TAG = re.compile(r"<(/?)([a-zA-Z][a-zA-Z0-9]{0,10})((?:[\s/](?:[^<>\"']++|\"[^\
 _ATTRIBUTES = re.compile(
     r"\b(class|id|type|style|name|data-marker|cite)\s*=\s*(?:\"([^\"]*)\"|'([^']*)'|([^\s\"'>]+))", re.I
 )
+_SIGN_SPLIT = re.compile("([\ufdd0-\ufddf])")
+_MARKS = re.compile(r"(?:> ?)*")
 _COMMENT = re.compile(r"<!--.*?-->", re.S)
 
 # Within an element of these classes stands a quotation, attribution and all.
@@ -203,42 +205,44 @@ def _parse(text: str) -> MarkedText:
         if not _SIGNS.search(line):
             _put(marked, line, depth)
             continue
-        # A sign in the middle of a line parts it.
-        pieces = re.split("([\ufdd0-\ufddf])", line)
-        prefix = re.match(r"(?:> )*", line)
+        # A sign in the middle of a line parts it; each part keeps the marks of its quotation.
+        marks = _MARKS.match(line)
+        prefix = marks[0] if marks else ""
         pending = ""
-        wrote = False
-        for piece in pieces:
-            if piece and "\ufdd0" <= piece <= "\ufddf":
-                if pending.strip(" >"):
-                    _put(marked, pending if not wrote or not prefix else pending, depth)
-                    wrote = True
-                pending = ""
-                index = len(marked.lines)
-                if piece in (BEGIN, BARE, SIGNATURE):
-                    depth.append(piece)
-                    if piece == BEGIN and depth.count(BEGIN) == 1:
-                        marked.begins.add(index)
-                elif piece == END:
-                    if depth:
-                        depth.pop()
-                elif piece == REST:
-                    marked.rest.add(index)
-                elif piece == ATTRIBUTION:
-                    marked.attribution.add(index)
-            else:
+        for piece in _SIGN_SPLIT.split(line[len(prefix) :]):
+            if not piece or not "\ufdd0" <= piece <= "\ufddf":
                 pending += piece
+                continue
+            if pending.strip(" >"):
+                _put(marked, prefix + pending, depth)
+            pending = ""
+            index = len(marked.lines)
+            if piece in (BEGIN, BARE, SIGNATURE):
+                depth.append(piece)
+                if piece == BEGIN and depth.count(BEGIN) == 1:
+                    marked.begins.add(index)
+            elif piece == END:
+                if depth:
+                    depth.pop()
+            elif piece == REST:
+                marked.rest.add(index)
+            elif piece == ATTRIBUTION:
+                marked.attribution.add(index)
         if pending.strip(" >"):
-            _put(marked, pending, depth)
-        elif not wrote and not line.strip(" >\ufdd0\ufdd1\ufdd2\ufdd3\ufdd4\ufdd5"):
-            continue
+            _put(marked, prefix + pending, depth)
     return marked
 
 
 def _put(marked: MarkedText, line: str, depth: list[str]) -> None:
     index = len(marked.lines)
     marked.lines.append(line)
-    if BEGIN in depth:
+    if not depth and line[:1] == ">" and not line.strip("> "):
+        # The empty line that the renderer sets between two quotations goes with the first.
+        if index - 1 in marked.bare:
+            marked.bare.add(index)
+        elif index - 1 in marked.quoted:
+            marked.quoted.add(index)
+    elif BEGIN in depth:
         marked.quoted.add(index)
     elif BARE in depth:
         marked.bare.add(index)
