@@ -154,7 +154,7 @@ def _read(raw: bytes, root: Part, reading: _Reading) -> InboundMail:
     hint = _charset_hint(root)
     fields = _Fields(root, hint)
     words = reading.attempt("The body", _NO_WORDS, _collect, root, reading)
-    own_text, original_html = _join(words, reading)
+    own_text, original_html, from_html = _join(words, reading)
     html = reading.attempt("The HTML", "", _safe_html, original_html)
     text = own_text
     for embedded in reading.embedded:
@@ -167,7 +167,8 @@ def _read(raw: bytes, root: Part, reading: _Reading) -> InboundMail:
         for calendar in reading.calendars:
             text = _append(text, plain_text.calendar_text(calendar))
     text = _storable(text, reading)
-    parted = _storable(own_text, reading) if own_text.strip() else text
+    # Where the words come from the HTML alone they are parted there: its elements say more than its lines.
+    parted = "" if from_html else _storable(own_text, reading) if own_text.strip() else text
     body = reading.attempt("The quotation", ReplyBody(text), _part_body, parted, original_html)
     attachments = _mark_inline(reading.attachments, original_html)
     from_fields = fields.mailboxes("from")
@@ -438,7 +439,7 @@ def _collect_embedded(part: Part, name: str, attached: bool, reading: _Reading) 
 def _embedded_text(part: Part) -> str:
     """Return an embedded mail as it is shown below the mail that carries it."""
     nested = _Reading(bytes_left=0)
-    text, _ = _join(_collect(part, nested), nested)
+    text, _, _ = _join(_collect(part, nested), nested)
     lines = [
         f"{label}: {value}"
         for label, value in (
@@ -548,10 +549,14 @@ def _mark_inline(found: list[Attachment], html: str) -> tuple[Attachment, ...]:
 # -------------------------------------------------------------------------------------------------------
 
 
-def _join(words: list[_Words], reading: _Reading) -> tuple[str, str]:
-    """Return (text of the mail, its original HTML); each place gives its text part if that says anything."""
+def _join(words: list[_Words], reading: _Reading) -> tuple[str, str, bool]:
+    """Return (text of the mail, its original HTML, whether the text is all from the HTML).
+
+    Each place gives its text part if that says anything.
+    """
     text = ""
-    html_pieces: list[str] = []
+    from_html = False
+    from_text = False
     for one in words:
         said = one.text
         if one.html and _is_stand_in(said):
@@ -560,10 +565,14 @@ def _join(words: list[_Words], reading: _Reading) -> tuple[str, str]:
             rendered = reading.attempt("The HTML", "", render, one.html)
             if not said.strip() or len(rendered.strip()) > len(said.strip()):
                 said = rendered
+                from_html = from_html or bool(said.strip())
+        if said is one.text and said.strip():
+            from_text = True
         text = _append(text, said)
+    html_pieces: list[str] = []
     if any(one.html for one in words):
         html_pieces = [one.html or _as_html(one.text) for one in words if one.html or one.text.strip()]
-    return text, "\n<br>\n".join(html_pieces)
+    return text, "\n<br>\n".join(html_pieces), from_html and not from_text
 
 
 def _is_stand_in(text: str) -> bool:
@@ -608,10 +617,8 @@ def _storable(text: str, reading: _Reading) -> str:
 
 
 def _part_body(text: str, html: str) -> ReplyBody:
-    try:
-        from servelo.mail.reply_body import part_reply
-    except ImportError:
-        return ReplyBody(text)
+    from servelo.mail.reply_body import part_reply
+
     return part_reply(text, html)
 
 
