@@ -25,7 +25,6 @@ from typing import Any
 import samcli
 
 from local import processes
-from local.build import TEMPLATE
 from local.settings import HOST, Interpreter, LocalSettings
 
 START_SECONDS = 15
@@ -47,9 +46,9 @@ class Emulated:
 
 @contextmanager
 def emulated(
-    function: str, properties: Mapping[str, Any], environ: Mapping[str, str], folder: Path
+    build: Path, function: str, properties: Mapping[str, Any], environ: Mapping[str, str], folder: Path
 ) -> Iterator[Emulated]:
-    """Run the built *function*; *properties* are the template's, *environ* its variables.
+    """Run *function* of a *build*; *properties* are the template's, *environ* its variables.
 
     Its log goes to *folder*.
 
@@ -58,8 +57,8 @@ def emulated(
     """
     interpreter = Interpreter()
     machine = "arm64" if interpreter.architecture == "arm64" else "x86_64"
-    layer = TEMPLATE.parent / ("CommonLayer" if machine == "arm64" else "CommonLayerX86") / "python"
-    code = TEMPLATE.parent / function
+    layer = build / ("CommonLayer" if machine == "arm64" else "CommonLayerX86") / "python"
+    code = build / function
     folder.mkdir(parents=True, exist_ok=True)
     program = folder / "aws-lambda-rie"
     shutil.copy(Path(samcli.__file__).parent / "local" / "rapid" / f"aws-lambda-rie-{machine}", program)
@@ -124,7 +123,8 @@ def main() -> int:
         return 1
     one = functions[arguments.function]
     folder = settings.data_dir / "emulator"
-    with emulated(arguments.function, one["properties"], one["environ"], folder) as running:
+    build = Path(one["build"])
+    with emulated(build, arguments.function, one["properties"], one["environ"], folder) as running:
         result = running.invoke(arguments.event.read_bytes())
     print(json.dumps(result, indent=2))
     return 1 if isinstance(result, dict) and "errorMessage" in result else 0

@@ -17,7 +17,7 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 from types import TracebackType
-from typing import Any, Protocol
+from typing import Any, Protocol, TypeVar
 
 from local import build, certificates
 from local.aws import ARTIFACTS_BUCKET, LocalAws
@@ -29,6 +29,8 @@ from local.ses_outbound import SesOutbound
 from local.settings import HOST, REGION, ROOT, Interpreter, LocalSettings
 from local.submission import Submission
 from local.template import BuiltTemplate, Route
+
+Result = TypeVar("Result")
 
 
 class _Part(Protocol):
@@ -79,11 +81,11 @@ class LocalStack:
             self._cleanup.callback(self.aws.stop)
             self._timed("local AWS", self.aws.start)
             self.aws.make_artifacts_bucket()
-            built.result()
+            self.built_template = built.result()
         self._timed("deploy", self._deploy)
         self._physical_ids = self.aws.physical_ids()
         self.outputs = self.aws.outputs()
-        self.template = BuiltTemplate(build.TEMPLATE, self._parameters(), self._physical_ids, REGION)
+        self.template = BuiltTemplate(self.built_template, self._parameters(), self._physical_ids, REGION)
         self.aws.apply_what_cloudformation_left_out(self.template)
         rule = self.template.receipt_rule()
         sns = self.aws.client("sns")
@@ -104,10 +106,11 @@ class LocalStack:
         part.start()
         self._cleanup.callback(part.stop)
 
-    def _timed(self, name: str, do: Callable[[], object]) -> None:
+    def _timed(self, name: str, do: Callable[[], Result]) -> Result:
         began = time.monotonic()
-        do()
+        result = do()
         self._say(f"{name}: {time.monotonic() - began:.1f} s")
+        return result
 
     def _check_ports(self) -> None:
         for variable, port in self.settings.ports.items():
@@ -130,7 +133,7 @@ class LocalStack:
 
     def _deploy(self) -> None:
         log = self.settings.log_dir / "deploy.log"
-        build.deploy(self.aws.environ, self._parameters(), ARTIFACTS_BUCKET, log)
+        build.deploy(self.built_template, self.aws.environ, self._parameters(), ARTIFACTS_BUCKET, log)
 
     def physical_id(self, logical_id: str) -> str:
         """Return the name that a resource of the template got."""
@@ -146,6 +149,7 @@ class LocalStack:
     def _write_environ(self) -> None:
         described = {
             name: {
+                "build": str(self.built_template.parent),
                 "properties": {key: properties[key] for key in ("Handler", "MemorySize", "Timeout")},
                 "environ": self.function_environ(name),
             }

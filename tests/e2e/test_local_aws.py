@@ -12,7 +12,6 @@ from typing import Any
 import boto3
 import pytest
 from botocore.exceptions import ClientError
-from local.build import TEMPLATE
 from local.settings import REGION, Interpreter
 from local.stack import LocalStack
 
@@ -98,10 +97,10 @@ def test_without_a_token_the_api_answers_401(stack: LocalStack):
         caught.value.close()
 
 
-def test_the_layer_holds_the_machines_own_code_and_nothing_of_lambdas():
+def test_the_layer_holds_the_machines_own_code_and_nothing_of_lambdas(stack: LocalStack):
     interpreter = Interpreter()
     name = "CommonLayer" if interpreter.architecture == "arm64" else "CommonLayerX86"
-    layer = TEMPLATE.parent / name / "python"
+    layer = stack.built_template.parent / name / "python"
     libraries = list(layer.rglob("*.so"))
     assert libraries
     for library in libraries:
@@ -114,9 +113,9 @@ def test_the_layer_holds_the_machines_own_code_and_nothing_of_lambdas():
     assert size_of(layer) < 30_000_000
 
 
-def test_a_function_is_its_own_files_only():
+def test_a_function_is_its_own_files_only(stack: LocalStack):
     for name in ("InboundRouterFunction", "SenderFunction", "ApiFunction"):
-        folder = TEMPLATE.parent / name
+        folder = stack.built_template.parent / name
         assert (folder / "app.py").is_file()
         assert not (folder / "Makefile").exists()
         assert size_of(folder) < 1_000_000

@@ -17,7 +17,8 @@ EVENTS = Path(__file__).resolve().parents[2] / "events"
 
 def call(stack: LocalStack, tmp_path: Path, function: str, *events: str) -> list[Any]:
     properties = stack.template.functions()[function]
-    with emulated(function, properties, stack.function_environ(function), tmp_path) as running:
+    build = stack.built_template.parent
+    with emulated(build, function, properties, stack.function_environ(function), tmp_path) as running:
         return [running.invoke((EVENTS / each).read_bytes()) for each in events]
 
 
