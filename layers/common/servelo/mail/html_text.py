@@ -41,6 +41,10 @@ _BLOCKS = frozenset(
 )
 _SPACED = frozenset("p h1 h2 h3 h4 h5 h6 ul ol dl blockquote pre table figure menu dir listing".split())
 _VOID = frozenset("area base br col embed hr img input link meta param source track wbr".split())
+# Elements that change letters only; without a style of their own they change nothing in a text.
+_LETTERS = frozenset(
+    "b i u s em strong small big span font code tt kbd samp var sub sup mark abbr cite ins del".split()
+)
 _SKIPPED = frozenset("script style title template svg math select iframe object applet noframes".split())
 
 
@@ -451,7 +455,8 @@ def render(html: str) -> str:
             if name in _SKIPPED:
                 position = _after_element(html, position, name, missing)
                 continue
-            renderer.start(name, match[2])
+            if name not in _LETTERS or "style" in match[2] or "hidden" in match[2]:
+                renderer.start(name, match[2])
         elif following == "/":
             match = _CLOSE_TAG.match(html, tag, tag + 4096)
             if match is None:
