@@ -363,6 +363,18 @@ def test_without_time_for_the_answer_the_dot_is_not_sent(authority, connect):
         assert [] == running.delivered
 
 
+def test_a_mail_that_the_batch_has_no_time_for_is_deferred_before_it_connects(authority, connect):
+    left = [10.0]
+    with smtp_servers.scripted_server(authority.good) as running:
+        connections = connect(running, limits=TimeLimits(), time_left=lambda: left[0])
+        _send(connections, _login(running))
+        left[0] = 4.0
+        with pytest.raises(DeliveryDeferred) as caught:
+            _send(connections, _login(running))
+        assert "no_time_left" == caught.value.code
+        assert 1 == len(running.delivered)
+
+
 def test_a_greeting_that_drips_ends_with_the_budget(connect):
     done = threading.Event()
 

@@ -99,12 +99,12 @@ class TimeLimits:
         answer_reserve: with less than this left of ``total``, the dot is not sent.
     """
 
-    connect: float = 8.0
-    tls: float = 8.0
-    reply: float = 15.0
-    answer: float = 30.0
+    connect: float = 6.0
+    tls: float = 6.0
+    reply: float = 10.0
+    answer: float = 20.0
     answer_reserve: float = 5.0
-    total: float = 45.0
+    total: float = 25.0
 
     @classmethod
     def within(cls, budget_seconds: float) -> TimeLimits:
@@ -659,6 +659,9 @@ class SmtpConnections:
     within the budget of its mail. A connection is asked (RSET) before it is used again, and changed settings
     never meet an old connection, because the account's fingerprint is part of the key.
 
+    *time_left* tells the seconds that the whole batch may still take: a sender whose function ends in the
+    middle of a mail leaves an unknown outcome behind, so a mail that has no time left is deferred instead.
+
     *ehlo_name* is a host name of ours (RFC 5321 4.1.4). *ssl_context*, *allow_loopback*, *lookup* and
     *implicit_tls_ports* differ from their defaults in the local stack and in tests only.
     """
@@ -671,6 +674,7 @@ class SmtpConnections:
         allow_loopback: bool = False,
         limits: TimeLimits | None = None,
         max_per_tenant: int = 2,
+        time_left: Callable[[], float] | None = None,
         lookup: public_address.Lookup = public_address.system_lookup,
         implicit_tls_ports: Collection[int] = IMPLICIT_TLS_PORTS,
         clock: Callable[[], float] = time.monotonic,
@@ -680,6 +684,7 @@ class SmtpConnections:
         self._allow_loopback = allow_loopback
         self._limits = limits or TimeLimits()
         self._max_per_tenant = max_per_tenant
+        self._time_left = time_left
         self._lookup = lookup
         self._implicit_tls_ports = implicit_tls_ports
         self._clock = clock
@@ -743,9 +748,14 @@ class SmtpConnections:
             SmtpFailure: see SmtpSession.
         """
         sender, to = _envelope(envelope_sender, recipient)
-        budget = Budget(self._limits.total)
+        seconds = self._limits.total
+        if self._time_left is not None:
+            seconds = min(seconds, self._time_left())
+        if seconds <= self._limits.answer_reserve:
+            raise SmtpFailure(SmtpOutcome.DEFERRED, SmtpStage.CONNECT, "no_time_left")
+        budget = Budget(seconds)
         place = self._place(slug)
-        if not place.acquire(timeout=self._limits.total):
+        if not place.acquire(timeout=seconds):
             raise SmtpFailure(SmtpOutcome.DEFERRED, SmtpStage.CONNECT, "tenant_busy")
         try:
             key = (slug, self._fingerprint(login))
