@@ -77,8 +77,7 @@ def main() -> None:
     parser.add_argument("--json", action="store_true")
     args = parser.parse_args()
     interpreter = Interpreter()
-    build.build(interpreter)
-    built = build.TEMPLATE.parent
+    built = build.build(interpreter).parent
     layer = next(p for p in built.glob("CommonLayer*/python") if not (p / "empty.txt").exists())
     scratch = build.BUILD_ROOT / "cold-start"
     scratch.mkdir(exist_ok=True)
