@@ -13,7 +13,11 @@ from tests.browser.fake_api import PASSWORD
 def chromium() -> str | None:
     """Return the path of a Chromium of this machine (``CHROMIUM`` names another), None when there is none."""
     named = os.environ.get("CHROMIUM")
-    found = [named] if named else [shutil.which(name) for name in ("chromium", "chromium-browser", "google-chrome")]
+    found = (
+        [named]
+        if named
+        else [shutil.which(name) for name in ("chromium", "chromium-browser", "google-chrome")]
+    )
     return next((path for path in found if path and os.path.exists(path)), None)
 
 
@@ -21,7 +25,11 @@ def launch(playwright: Playwright) -> Browser:
     """Start it without a window; nothing but this machine can be reached by name."""
     return playwright.chromium.launch(
         executable_path=chromium(),
-        args=["--no-sandbox", "--disable-gpu", "--host-resolver-rules=MAP * ~NOTFOUND, EXCLUDE 127.0.0.1, EXCLUDE localhost"],
+        args=[
+            "--no-sandbox",
+            "--disable-gpu",
+            "--host-resolver-rules=MAP * ~NOTFOUND, EXCLUDE 127.0.0.1, EXCLUDE localhost",
+        ],
     )
 
 

@@ -9,27 +9,22 @@ double cannot drift from the real thing; the flows on the real stack are in ``te
 
 from __future__ import annotations
 
+import base64
 import copy
 import json
-import mimetypes
 import re
 import sys
 import threading
 from datetime import UTC, datetime, timedelta
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qs, unquote, urlsplit
 
 from servelo.mail.sanitise import sanitise
+from servelo.portal import pages
 
-STATIC = Path(__file__).resolve().parents[2] / "layers/common/servelo/portal/static"
+STATIC = pages.FOLDER
 PASSWORD = "correct horse"
-CSP = (
-    "default-src 'none'; script-src 'self'; style-src 'self'; style-src-attr 'unsafe-inline'; "
-    "img-src 'self' data: https:; connect-src 'self'; frame-src 'self'; form-action 'self'; base-uri 'none'; "
-    "frame-ancestors 'none'"
-)
 # A real picture of 2 x 2 pixels.
 PNG = bytes.fromhex(
     "89504e470d0a1a0a0000000d4948445200000002000000020802000000fdd49a730000001649444154789c6364f8cfc0c0c0c0c4"
@@ -113,7 +108,9 @@ LAYOUT = """<div style="font-family:Georgia;color:#333"><h2 style="color:#2457d6
 
 
 def ticket(number: int, subject: str, name: str, address: str, **more: Any) -> Json:
-    comments = more.pop("comments", None) or [comment(number, more.get("preview", subject), author_name=name, author_email=address)]
+    comments = more.pop("comments", None) or [
+        comment(number, more.get("preview", subject), author_name=name, author_email=address)
+    ]
     return {
         "number": number,
         "subject": subject,
@@ -232,13 +229,28 @@ NO_SMTP: Json = {
     "breaker_probe_at": None,
 }
 PROVIDERS = [
-    ("gmail", "Gmail", "smtp.gmail.com", "With 2-Step Verification, Gmail wants an App Password, not your own."),
-    ("microsoft", "Outlook / Microsoft 365", "smtp.office365.com", "Turn on Authenticated SMTP for the mailbox."),
+    (
+        "gmail",
+        "Gmail",
+        "smtp.gmail.com",
+        "With 2-Step Verification, Gmail wants an App Password, not your own.",
+    ),
+    (
+        "microsoft",
+        "Outlook / Microsoft 365",
+        "smtp.office365.com",
+        "Turn on Authenticated SMTP for the mailbox.",
+    ),
     ("custom", "Custom", "", ""),
 ]
 USERS = {
     "ada@acme.example": {"email": "ada@acme.example", "name": "Ada Admin", "role": "admin", "tenant": "acme"},
-    "tom@acme.example": {"email": "tom@acme.example", "name": "Tom Baker", "role": "technician", "tenant": "acme"},
+    "tom@acme.example": {
+        "email": "tom@acme.example",
+        "name": "Tom Baker",
+        "role": "technician",
+        "tenant": "acme",
+    },
     "op@servelo.example": {"email": "op@servelo.example", "name": "Olga", "role": "operator", "tenant": "-"},
 }
 
@@ -289,7 +301,10 @@ class Desk:
                 ("initech", "Initech", True, 3, "shared"),
             )
         ]
-        self.queues = [{"name": "inbound", "waiting": 0, "dead": 2}, {"name": "outbound", "waiting": 3, "dead": 0}]
+        self.queues = [
+            {"name": "inbound", "waiting": 0, "dead": 2},
+            {"name": "outbound", "waiting": 3, "dead": 0},
+        ]
         self.inbound = [
             {
                 "id": "01k9zzzzzzzzzzzzzzzzzzzzin",
@@ -303,9 +318,17 @@ class Desk:
                 "remedy": "Nothing to do.",
                 "verdicts": {"spam": "PASS", "virus": "PASS", "spf": "PASS", "dkim": "PASS", "dmarc": "PASS"},
                 "reasons": [
-                    {"question": "Whose address is it?", "value": "acme", "answer": "the tenant Acme Teapots"},
+                    {
+                        "question": "Whose address is it?",
+                        "value": "acme",
+                        "answer": "the tenant Acme Teapots",
+                    },
                     {"question": "Is the sender proven?", "value": "dmarc PASS", "answer": "yes"},
-                    {"question": "Does it answer a mail of ours?", "value": "no token, no reference", "answer": "no"},
+                    {
+                        "question": "Does it answer a mail of ours?",
+                        "value": "no token, no reference",
+                        "answer": "no",
+                    },
                 ],
                 "ticket_number": 42,
                 "comment_id": "01k9zzzzzzzzzzzzzzzzzz0001",
@@ -328,8 +351,18 @@ class Desk:
             }
         )
         people = [
-            ("Liu Wei", "liu@customer.example", "Lid does not fit", "The lid of the small one does not fit the pot."),
-            ("Marta Gómez", "marta@customer.example", "¿Cuándo llega mi pedido?", "Hola, pedí hace una semana…"),
+            (
+                "Liu Wei",
+                "liu@customer.example",
+                "Lid does not fit",
+                "The lid of the small one does not fit the pot.",
+            ),
+            (
+                "Marta Gómez",
+                "marta@customer.example",
+                "¿Cuándo llega mi pedido?",
+                "Hola, pedí hace una semana…",
+            ),
             ("", "warehouse@carrier.example", "Delivery note 88-231", "Please find the note attached."),
             ("Jörg Müller", "joerg@customer.example", "Rechnung fehlt", "Guten Tag, mir fehlt die Rechnung."),
             ("ليلى حداد", "layla@customer.example", "استفسار عن الطلب", "مرحبا، أريد تغيير العنوان."),
@@ -351,10 +384,18 @@ class Desk:
         }
         for at, (name, address, subject, preview) in enumerate(people):
             self.tickets[41 - at] = ticket(
-                41 - at, subject, name, address, preview=preview, unread=at < 2, updated_at=ago(hours=1 + at * 9)
+                41 - at,
+                subject,
+                name,
+                address,
+                preview=preview,
+                unread=at < 2,
+                updated_at=ago(hours=1 + at * 9),
             )
         self.tickets[30] = ticket(30, "Cheap pills", "x", "x@spam.example", status="spam", preview="Buy now")
-        self.tickets[29] = ticket(29, "Thank you", "Liu Wei", "liu@customer.example", status="closed", closed_at=ago(days=1))
+        self.tickets[29] = ticket(
+            29, "Thank you", "Liu Wei", "liu@customer.example", status="closed", closed_at=ago(days=1)
+        )
 
     # ---- signing in
 
@@ -384,7 +425,17 @@ class Desk:
                 subject,
                 name,
                 "x@xss.example",
-                comments=[comment(number, html, author_name=name, html=sanitise(html), files=files, quoted_text=html, signature=html)],
+                comments=[
+                    comment(
+                        number,
+                        html,
+                        author_name=name,
+                        html=sanitise(html),
+                        files=files,
+                        quoted_text=html,
+                        signature=html,
+                    )
+                ],
                 preview=html,
             )
             return number
@@ -426,7 +477,7 @@ class Handler(BaseHTTPRequestHandler):
         self.send_header("Content-Length", str(len(content)))
         self.send_header("X-Content-Type-Options", "nosniff")
         for name, value in headers.items():
-            self.send_header(name.replace("_", "-"), value)
+            self.send_header(name, value)
         self.end_headers()
         self.wfile.write(content)
 
@@ -466,19 +517,25 @@ class Handler(BaseHTTPRequestHandler):
         if path == "/healthz":
             self.send(200, b"ok", "text/plain")
             return
-        name = path.removeprefix("/static/") if path.startswith("/static/") else "index.html"
-        file = STATIC / name
-        if "/" in name or not file.is_file():
+        found = pages.find(path)
+        if found is None:
             self.send(404, b"", "text/plain")
             return
-        kind = mimetypes.guess_type(name)[0] or "application/octet-stream"
-        self.send(200, file.read_bytes(), f"{kind}; charset=utf-8", Content_Security_Policy=CSP)
+        made = pages.answer(*found, "", "")
+        headers = {
+            k: v for k, v in made["headers"].items() if k not in ("Content-Type", "X-Content-Type-Options")
+        }
+        # Without TLS a browser must not be told to insist on it.
+        headers.pop("Strict-Transport-Security")
+        self.send(200, base64.b64decode(made["body"]), made["headers"]["Content-Type"], **headers)
 
     def user(self) -> Json:
         token = self.headers.get("Authorization", "").removeprefix("Bearer ")
         if token not in self.desk.live:
             raise Refused(401, "unauthorized", "Sign in again.")
-        return USERS.get(token.split("-", 2)[2], {"email": token.split("-", 2)[2], "name": "", "role": "customer"})
+        return USERS.get(
+            token.split("-", 2)[2], {"email": token.split("-", 2)[2], "name": "", "role": "customer"}
+        )
 
     def route(self, method: str, path: str, query: Json, body: Json) -> Json | None:
         desk = self.desk
@@ -490,9 +547,15 @@ class Handler(BaseHTTPRequestHandler):
         parts = path.split("/")[2:]
         match [method, *parts]:
             case ["GET", "tickets"]:
-                found = [t for t in desk.tickets.values() if not query.get("status") or t["status"] == query["status"]]
+                found = [
+                    t
+                    for t in desk.tickets.values()
+                    if not query.get("status") or t["status"] == query["status"]
+                ]
                 if query.get("q"):
-                    found = [t for t in found if query["q"].lower() in json.dumps(t, ensure_ascii=False).lower()]
+                    found = [
+                        t for t in found if query["q"].lower() in json.dumps(t, ensure_ascii=False).lower()
+                    ]
                 if query.get("assignee"):
                     wanted = user["email"] if query["assignee"] == "me" else query["assignee"]
                     found = [t for t in found if t["assignee"] == wanted]
@@ -500,7 +563,9 @@ class Handler(BaseHTTPRequestHandler):
             case ["POST", "tickets"]:
                 number = desk.settings["next_ticket_number"]
                 desk.settings["next_ticket_number"] += 1
-                desk.tickets[number] = ticket(number, body["subject"], body["name"], body["email"], preview=body["text"])
+                desk.tickets[number] = ticket(
+                    number, body["subject"], body["name"], body["email"], preview=body["text"]
+                )
                 return desk.tickets[number]
             case ["GET" | "PATCH", "tickets", number]:
                 found = desk.tickets.get(int(number))
@@ -527,7 +592,9 @@ class Handler(BaseHTTPRequestHandler):
                 if len(body["text"]) > 50_000:
                     raise Refused(422, "invalid_input", "Use at most 50,000 characters.", "text")
                 if body.get("seen_comments", found["comment_count"]) != found["comment_count"]:
-                    raise Refused(409, "conversation_moved", "Somebody wrote since you read the conversation.")
+                    raise Refused(
+                        409, "conversation_moved", "Somebody wrote since you read the conversation."
+                    )
                 internal = body["visibility"] == "internal"
                 made = comment(
                     len(found["comments"]) + 1 + int(number) * 50,
@@ -564,7 +631,15 @@ class Handler(BaseHTTPRequestHandler):
             case ["GET", "clients"]:
                 return page(
                     [
-                        {"id": f"{n:016x}", "email": e, "name": "", "notes": "", "blocked": True, "created_at": ago(days=1), "version": 1}
+                        {
+                            "id": f"{n:016x}",
+                            "email": e,
+                            "name": "",
+                            "notes": "",
+                            "blocked": True,
+                            "created_at": ago(days=1),
+                            "version": 1,
+                        }
                         for n, e in enumerate(sorted(desk.blocked))
                     ]
                 )
@@ -572,9 +647,18 @@ class Handler(BaseHTTPRequestHandler):
                 desk.blocked.add(body["email"])
                 return {"id": "0" * 16, "name": "", "notes": "", "created_at": ago(), "version": 1} | body
             case ["PATCH", "clients", which]:
-                address = next(t["requester"]["email"] for t in desk.tickets.values() if t["client_id"] == which)
+                address = next(
+                    t["requester"]["email"] for t in desk.tickets.values() if t["client_id"] == which
+                )
                 (desk.blocked.add if body["blocked"] else desk.blocked.discard)(address)
-                return {"id": which, "email": address, "name": "", "notes": "", "created_at": ago(), "version": 2} | body
+                return {
+                    "id": which,
+                    "email": address,
+                    "name": "",
+                    "notes": "",
+                    "created_at": ago(),
+                    "version": 2,
+                } | body
             case ["GET" | "PUT", "settings"]:
                 if method == "PUT":
                     if user["role"] != "admin":
@@ -599,7 +683,9 @@ class Handler(BaseHTTPRequestHandler):
                     "code": "accepted" if good else "auth_refused",
                     "field": None if good else "password",
                     "summary": "" if good else "The server refused the username or the password.",
-                    "remedy": "" if good else "Type the password again. For Gmail create an App Password and use it here.",
+                    "remedy": ""
+                    if good
+                    else "Type the password again. For Gmail create an App Password and use it here.",
                     "recipient": user["email"],
                     "transcript": [*lines, "S: 235 OK" if good else "S: 535 5.7.8 Authentication failed"],
                 }
@@ -614,7 +700,12 @@ class Handler(BaseHTTPRequestHandler):
                 return None
             case ["GET", "settings", "preview"]:
                 html = f"<h1>{desk.settings['name']}</h1><p>We received your mail.</p>"
-                return {"kind": query["kind"], "subject": "Re: Teapot [#42]", "text": "We received your mail.", "html": html}
+                return {
+                    "kind": query["kind"],
+                    "subject": "Re: Teapot [#42]",
+                    "text": "We received your mail.",
+                    "html": html,
+                }
             case ["GET", "members"]:
                 return page(desk.members)
             case ["POST", "members"]:
@@ -633,12 +724,27 @@ class Handler(BaseHTTPRequestHandler):
             case ["GET", "inbound", which]:
                 return next(r for r in desk.inbound if r["id"] == which)
             case ["POST", "inbound", which, "replay"]:
-                return {"id": which, "dry_run": False, "before": "sender_blocked", "after": "ticket_created", "changed": True, "ticket_number": 50}
+                return {
+                    "id": which,
+                    "dry_run": False,
+                    "before": "sender_blocked",
+                    "after": "ticket_created",
+                    "changed": True,
+                    "ticket_number": 50,
+                }
             case ["POST", "members", _, "invite"]:
                 return {"detail": "Sent."}
             case ["GET", "emails"]:
-                more = {"recipient_name": "", "subject": "Re: Broken teapot [#42]", "created_at": ago(hours=3), "ticket_number": 42, "transport": "ses"}
-                bad = delivery("gone@customer.example", "failed", detail="554 refused", remedy="Read the server's words.")
+                more = {
+                    "recipient_name": "",
+                    "subject": "Re: Broken teapot [#42]",
+                    "created_at": ago(hours=3),
+                    "ticket_number": 42,
+                    "transport": "ses",
+                }
+                bad = delivery(
+                    "gone@customer.example", "failed", detail="554 refused", remedy="Read the server's words."
+                )
                 return page([delivery("ana@customer.example") | more, bad | more])
             case ["POST", "emails", _, "retry"]:
                 for found in desk.tickets.values():
@@ -660,7 +766,12 @@ class Handler(BaseHTTPRequestHandler):
             case ["POST", "tenants"]:
                 if not re.fullmatch("[a-z0-9]([a-z0-9-]*[a-z0-9])?", body["slug"]):
                     raise Refused(422, "invalid_input", "Use lower case letters, digits and hyphens.", "slug")
-                made = desk.tenants[0] | {"slug": body["slug"], "name": body["name"], "tickets": 0, "admins": [body["admin_email"]]}
+                made = desk.tenants[0] | {
+                    "slug": body["slug"],
+                    "name": body["name"],
+                    "tickets": 0,
+                    "admins": [body["admin_email"]],
+                }
                 desk.tenants.append(made)
                 return made
             case ["PATCH", "tenants", slug]:
@@ -698,9 +809,16 @@ class Handler(BaseHTTPRequestHandler):
                 if method == "PATCH":
                     return {"email": user["email"], "role": user["role"], "name": "", "notify": True} | body
                 brief_tenant = {k: desk.settings[k] for k in ("slug", "name", "colour", "logo_url")}
-                return {"user": user, "tenant": None if user["tenant"] == "-" else brief_tenant, "permissions": []}
+                return {
+                    "user": user,
+                    "tenant": None if user["tenant"] == "-" else brief_tenant,
+                    "permissions": [],
+                }
             case "begin":
-                return {"secret": "JBSWY3DPEHPK3PXP", "uri": "otpauth://totp/Servelo:ada?secret=JBSWY3DPEHPK3PXP"}
+                return {
+                    "secret": "JBSWY3DPEHPK3PXP",
+                    "uri": "otpauth://totp/Servelo:ada?secret=JBSWY3DPEHPK3PXP",
+                }
             case "reset":
                 if body["token"] != "good":
                     raise Refused(401, "link_over", "The link has expired.")
@@ -711,11 +829,19 @@ class Handler(BaseHTTPRequestHandler):
                     raise Refused(401, "unauthorized", "The link has expired.")
                 token = desk.session({"email": "ana@customer.example"})["id_token"]
                 client = {"email": "ana@customer.example", "name": "Ana Pérez"}
-                return {"session": token, "expires_at": ago(days=-7), "client": client, "tenant": self.branding()}
+                return {
+                    "session": token,
+                    "expires_at": ago(days=-7),
+                    "client": client,
+                    "tenant": self.branding(),
+                }
         return None
 
     def branding(self) -> Json:
-        return {k: self.desk.settings[k] for k in ("slug", "name", "logo_url", "colour", "locale", "new_tickets_in_portal")}
+        return {
+            k: self.desk.settings[k]
+            for k in ("slug", "name", "logo_url", "colour", "locale", "new_tickets_in_portal")
+        }
 
     def customer(self, method: str, path: str, body: Json) -> Json | None:
         desk, parts = self.desk, path.split("/")[4:]
@@ -781,7 +907,13 @@ def download(name: str) -> Json:
 
 
 def upload_place() -> Json:
-    return {"id": "u1", "url": "/files/up", "fields": {"key": "u1"}, "max_bytes": 10_000_000, "expires_at": ago(minutes=-5)}
+    return {
+        "id": "u1",
+        "url": "/files/up",
+        "fields": {"key": "u1"},
+        "max_bytes": 10_000_000,
+        "expires_at": ago(minutes=-5),
+    }
 
 
 class FakeApi:

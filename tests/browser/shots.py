@@ -1,6 +1,6 @@
 """Pictures of every page: phone and desktop, light and dark, into ./shots. Look at them before a release.
 
-    python -m tests.browser.shots [folder] [word in the name ...]
+python -m tests.browser.shots [folder] [word in the name ...]
 """
 
 from __future__ import annotations
@@ -58,7 +58,7 @@ PAGES: list[tuple[str, str, str, str, Callable[[Page], None]]] = [
     ("suppressions", "ada@acme.example", "/settings/suppressions", ".rows", _nothing),
     ("received", "ada@acme.example", "/settings/received", ".rows", _nothing),
     ("sent", "ada@acme.example", "/settings/sent", ".rows", _nothing),
-    ("account", "ada@acme.example", "/account", ".card", _nothing),
+    ("account", "ada@acme.example", "/settings/account", ".card", _nothing),
     ("operator", "op@servelo.example", "/operator", ".rows", _nothing),
     ("queues", "op@servelo.example", "/operator/queues", ".rows", _nothing),
     ("door", "", "/portal/acme", "form", _nothing),

@@ -5,10 +5,12 @@ import { el, icon } from "./el.js";
 
 const INLINE = /^data:image\/(?:png|jpe?g|gif|webp)[;,]/i;
 
-function policy(images) {
-  const styles = new URL("mail.css", import.meta.url).href;
-  return `default-src 'none'; img-src ${images}; style-src 'unsafe-inline' ${styles}; form-action 'none'; base-uri 'none'`;
-}
+// Paper, whatever the portal's own colours are. As attributes: the frame may load no style sheet.
+const PAPER = "margin:12px;font:15px/1.5 system-ui,-apple-system,'Segoe UI',Roboto,'Liberation Sans',sans-serif;color:#1a1f28;background:#fff;overflow-wrap:anywhere";
+
+const policy = (images) => `default-src 'none'; img-src ${images}; style-src 'unsafe-inline'; form-action 'none'; base-uri 'none'`;
+
+const styled = (node, more) => node.setAttribute("style", `${node.getAttribute("style") ?? ""};${more}`);
 
 /**
  * The document for the frame. `images` maps a Content-ID to an address the browser may fetch; with `remote`
@@ -16,6 +18,7 @@ function policy(images) {
  */
 function mailDocument(html, images, remote) {
   const inert = new DOMParser().parseFromString(html, "text/html");
+  for (const node of inert.querySelectorAll("script, style, link, meta, base, iframe, frame, object, embed, form, svg, math, template, audio, video")) node.remove();
   let waiting = 0;
   for (const image of inert.querySelectorAll("img")) {
     const source = image.getAttribute("src") ?? "";
@@ -32,6 +35,8 @@ function mailDocument(html, images, remote) {
       else waiting += 1;
     }
   }
+  for (const image of inert.images) styled(image, "max-width:100%");
+  for (const text of inert.querySelectorAll("pre")) styled(text, "white-space:pre-wrap");
   for (const link of inert.querySelectorAll("a[href]")) {
     link.setAttribute("target", "_blank");
     link.setAttribute("rel", "noopener noreferrer nofollow");
@@ -44,10 +49,8 @@ function mailDocument(html, images, remote) {
   const referrer = doc.createElement("meta");
   referrer.setAttribute("name", "referrer");
   referrer.setAttribute("content", "no-referrer");
-  const style = doc.createElement("link");
-  style.setAttribute("rel", "stylesheet");
-  style.setAttribute("href", new URL("mail.css", import.meta.url).href);
-  doc.head.prepend(meta, referrer, style);
+  doc.head.prepend(meta, referrer);
+  doc.body.setAttribute("style", PAPER);
   doc.body.replaceChildren(...[...inert.body.childNodes].map((node) => doc.importNode(node, true)));
   return { text: `<!doctype html>${doc.documentElement.outerHTML}`, waiting, length: doc.body.textContent.length, pictures: doc.images.length };
 }

@@ -109,7 +109,7 @@ export function talk(pane, number, context) {
     const assignee = el("select", { "aria-label": "Assigned to", on: { change: () => change({ assignee: assignee.value }) } },
       el("option", { value: "" }, "Nobody"), context.members.map((m) => el("option", { value: m.email, selected: m.email === ticket.assignee }, m.name || m.email)),
       known ? null : el("option", { value: ticket.assignee, selected: true }, ticket.assignee));
-    replace(top, el("div", { class: "row tight" }, backLink(), el("h1", { class: "grow", tabindex: "-1" }, ticket.subject || "(no subject)"),
+    replace(top, el("div", { class: "row tight" }, backLink(), el("h1", { class: "grow", tabindex: "-1", title: ticket.subject }, ticket.subject || "(no subject)"),
       menu("More actions", "more", [
         { label: "Mark as unread", icon: "mail", run: () => change({ unread: true }) },
         { label: "Merge into another ticket", icon: "merge", run: merge },

@@ -12,10 +12,10 @@ export const api = team(client);
 export const context = { client, api, settings: null, members: [], can: (role) => client.user?.role === role };
 
 const PAGES = [
+  [/^\/(?:settings|operator)\/account\/?$/, () => import("./account.js"), "account", ["admin", "technician", "operator"]],
   [/^\/(?:tickets(?:\/(?<number>\d+|new))?)?\/?$/, () => import("./inbox.js"), "inbox", ["admin", "technician"]],
   [/^\/settings(?:\/(?<page>[a-z-]+)(?:\/(?<record>[^/]+))?)?\/?$/, () => import("./settings.js"), "settings", ["admin", "technician"]],
   [/^\/operator(?:\/(?<page>[a-z-]+)(?:\/(?<record>[^/]+))?)?\/?$/, () => import("./operator.js"), "operator", ["operator"]],
-  [/^\/account\/?$/, () => import("./account.js"), "account", ["admin", "technician", "operator"]],
 ];
 
 let current = null;   // {name, view, controller}
@@ -88,7 +88,7 @@ function frame() {
       el("div", { class: "logo" }, logo, el("span", { class: "cut" }, settings?.name ?? "Servelo Mail")),
       el("ul", { class: "links" },
         operator ? navLink("/operator", "operator", "wrench", "Operator") : [navLink("/tickets", "inbox", "inbox", "Tickets"), navLink("/settings", "settings", "gear", "Settings")],
-        navLink("/account", "account", "user", "Account")),
+        navLink(`/${operator ? "operator" : "settings"}/account`, "account", "user", "Account")),
       el("div", { class: "who" }, el("div", { class: "cut", title: user.email }, user.name || user.email), el("div", null, user.role),
         el("div", { class: "row" }, button("", () => theme(true), { kind: "quiet square", image: "sun", title: "Change colours: system, light, dark" }),
           button("", () => keys(), { kind: "quiet square", image: "help", title: "Keyboard shortcuts" }),

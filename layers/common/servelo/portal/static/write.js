@@ -95,7 +95,8 @@ export function write({ context, ticket, sent, signal }) {
 
   // Out of the way until somebody writes; what it says about readers comes with the first touch.
   const idle = () => node.classList.toggle("idle", !node.contains(document.activeElement) && !area.value && !files.done().length && !files.busy() && !line.hasChildNodes());
-  node.addEventListener("focusin", idle);
+  // The area alone unfolds it: a button that moves between press and release would never be clicked.
+  area.addEventListener("focus", idle);
   node.addEventListener("focusout", () => setTimeout(idle, 150));
 
   function grow() {
