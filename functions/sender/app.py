@@ -18,6 +18,10 @@ from servelo.errors import MailRejected
 from servelo.observability import count, count_by, logger, metrics, seconds
 from servelo.services.deliver import Deliverer, DeliverOutcome
 
+# A mail that its own server refuses at the last moment still goes through SES (3 s to connect, 20 s to answer)
+# and is settled after that.
+RESERVE_SECONDS = 25
+
 processor = BatchProcessor(event_type=EventType.SQS, raise_on_entire_batch_failure=False)
 
 _METRICS = {
@@ -61,7 +65,10 @@ def report(outcome: DeliverOutcome) -> None:
 @logger.inject_lambda_context
 @metrics.log_metrics
 def lambda_handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
-    with bootstrap.smtp_connections() as connections:
+    def time_left() -> float:
+        return context.get_remaining_time_in_millis() / 1000 - RESERVE_SECONDS
+
+    with bootstrap.smtp_connections(time_left) as connections:
         deliverer = bootstrap.deliverer(connections)
 
         def handle(record: SQSRecord) -> None:

@@ -7,6 +7,7 @@ Each function asks for what it needs; nothing is connected before. Tests call th
 from __future__ import annotations
 
 import os
+from collections.abc import Callable
 from datetime import UTC, datetime
 from functools import cache
 from typing import TYPE_CHECKING, Any
@@ -155,8 +156,11 @@ def router() -> Router:
     )
 
 
-def smtp_connections() -> SmtpConnections:
-    """Return a new set of SMTP connections for one batch; close it at the batch's end."""
+def smtp_connections(time_left: Callable[[], float] | None = None) -> SmtpConnections:
+    """Return a new set of SMTP connections for one batch; close it at the batch's end.
+
+    *time_left*: seconds that the batch may still take; a mail without enough of it is deferred unsent.
+    """
     from servelo.adapters.smtp_transport import SmtpConnections
 
     local = settings().smtp_allow_loopback
@@ -165,6 +169,7 @@ def smtp_connections() -> SmtpConnections:
         ehlo_name=settings().mail_domain,
         allow_loopback=local,
         implicit_tls_ports=(465, 2465) if local else (465,),
+        time_left=time_left,
     )
 
 

@@ -20,7 +20,7 @@ from servelo.domain import ids
 from servelo.domain.outbound import MailKind, OutboundJob
 from servelo.domain.tenant import Tenant
 from servelo.domain.ticket import Comment, Participant, StoredFile, Ticket
-from servelo.mail import reply_token, thread
+from servelo.mail import outbound, reply_token, thread
 from servelo.mail.address import identity
 from servelo.mail.reply_token import KeyRing, TokenRole
 from servelo.services.ports import FoldedToken
@@ -134,9 +134,7 @@ class Composer:
             content=content,
             cause=cause,
         )
-        if not echo:
-            return replace(job, subject=f"[#{ticket.number}]")
-        return job
+        return replace(job, subject=outbound.subject_for(MailKind.CONFIRMATION, tenant, content))
 
     def notifications(
         self,
@@ -185,7 +183,7 @@ class Composer:
                     MailKind.NOTIFICATION,
                     Participant(member.email, member.name),
                     role=TokenRole.TEAM,
-                    from_name=_via(author, tenant),
+                    from_name=outbound.from_name(author, tenant),
                     content=content,
                     cause=cause,
                 ),
@@ -222,7 +220,7 @@ class Composer:
                 MailKind.TICKET_UPDATE,
                 person,
                 role=TokenRole.CLIENT,
-                from_name=_via(author, tenant),
+                from_name=outbound.from_name(author, tenant),
                 content=content,
                 cause=cause,
             )
@@ -349,10 +347,6 @@ def _shown(text: str) -> tuple[str, bool]:
 
 def _person(participant: Participant) -> str:
     return f"{participant.name} <{participant.email}>" if participant.name else participant.email
-
-
-def _via(author: str, tenant: Tenant) -> str:
-    return f"{author} via {tenant.name}" if author and author != tenant.name else tenant.name
 
 
 def _files(files: Sequence[StoredFile]) -> tuple[list[str], list[int], tuple[StoredFile, ...]]:
