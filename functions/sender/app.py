@@ -18,8 +18,8 @@ from servelo.errors import MailRejected
 from servelo.observability import count, count_by, logger, metrics, seconds
 from servelo.services.deliver import Deliverer, DeliverOutcome
 
-# A mail that its own server refuses at the last moment still goes through SES (3 s to connect, 20 s to answer)
-# and is settled after that.
+# A mail that its own server refuses at the last moment still goes through SES (3 s to connect, 20 s to
+# answer) and is settled after that.
 RESERVE_SECONDS = 25
 
 processor = BatchProcessor(event_type=EventType.SQS, raise_on_entire_batch_failure=False)
