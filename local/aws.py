@@ -118,9 +118,14 @@ class LocalAws:
         )
 
     def make_artifacts_bucket(self) -> None:
-        self.client("s3").create_bucket(
-            Bucket=ARTIFACTS_BUCKET, CreateBucketConfiguration={"LocationConstraint": REGION}
-        )
+        """Make the bucket that sam deploy uploads to; there already when data was kept."""
+        s3 = self.client("s3")
+        try:
+            s3.create_bucket(
+                Bucket=ARTIFACTS_BUCKET, CreateBucketConfiguration={"LocationConstraint": REGION}
+            )
+        except s3.exceptions.BucketAlreadyOwnedByYou:
+            return
 
     def physical_ids(self) -> dict[str, str]:
         """Return logical id -> physical id of every resource of the stack."""
