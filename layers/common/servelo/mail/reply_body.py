@@ -55,6 +55,7 @@ class _Mail:
     signature: set[int] = field(default_factory=set)
     begins: set[int] = field(default_factory=set)
     html: bool = False
+    glued_lines: int = 1
 
 
 def part_reply(text: str, html: str = "") -> ReplyBody:
@@ -178,7 +179,7 @@ def _part_lines(mail: _Mail, text: str) -> ReplyBody:
         mail.quoted[cut:cut] = b"\0"
         mail.bare[cut:cut] = b"\0"
         cut, size = cut + 1, size + 1
-        mail.attributions = {cut: cut + 1}
+        mail.attributions = {cut: cut + mail.glued_lines}
     if kind == "forward":
         return _whole(lines)
     if cut < size:
@@ -264,6 +265,8 @@ def _scan(mail: _Mail, markers: tuple[str, ...]) -> tuple[int, str, int]:
         if first in ">＞&" and (first != "&" or _QUOTED.match(line)) and _looks_quoted(mail, index):
             if not quoted[index] and not mail.bare[index]:
                 quoted[index] = 1
+                if not mail.html and index and not quoted[index - 1]:
+                    _take_loose(mail, index)
         if quoted[index]:
             if _inner_forward(mail, index, stripped):
                 return index, "forward", -1
@@ -296,13 +299,18 @@ def _scan(mail: _Mail, markers: tuple[str, ...]) -> tuple[int, str, int]:
         if len(stripped) <= attribution.MAX_CHARS and candidates < MAX_CANDIDATES:
             if attribution.may_end(stripped):
                 candidates += 1
-                if "---" in stripped and first != "-":
-                    column = attribution.glued(line)
-                    if column > 0:
-                        return index, "attribution", column
+                column = attribution.glued(line)
+                if column > 0:
+                    return index, "attribution", column
                 start = _attribution_start(mail, index)
                 if start >= 0:
                     end = _attribution_end(lines, index)
+                    if start < index:
+                        below = " ".join(each.strip() for each in lines[start + 1 : index + 1])
+                        column = attribution.glued(lines[start], below)
+                        if column > 0:
+                            mail.glued_lines = end - start
+                            return start, "attribution", column
                     mail.attributions[start] = end
                     behind = end
                     if not _quote_follows(mail, end):
@@ -319,6 +327,24 @@ def _looks_quoted(mail: _Mail, index: int) -> bool:
     if "<<<" in line or line.startswith((">>> >>>", ">:", ">_<", ">.<", "><")):
         return False
     return True
+
+
+def _take_loose(mail: _Mail, index: int) -> None:
+    """Take the lines right above the first ``>`` line for its attribution if they look like one in any language."""
+    lines = mail.lines
+    last = index - 1
+    while last > index - 4 and last >= 0 and _is_blank(lines[last]):
+        last -= 1
+    if last < 0 or _is_blank(lines[last]) or any(end > last for end in mail.attributions.values()):
+        return
+    joined = ""
+    for start in range(last, max(-1, last - 3), -1):
+        if _is_blank(lines[start]) or mail.quoted[start] or len(lines[start]) > attribution.MAX_CHARS:
+            return
+        joined = lines[start].strip() + " " + joined
+        if attribution.begins(attribution.normalised(joined)) and attribution.looks_loose(joined):
+            mail.attributions[start] = last + 1
+            return
 
 
 def _lost_angle(mail: _Mail, index: int, stripped: str) -> bool:
@@ -366,11 +392,14 @@ def _attribution_start(mail: _Mail, index: int) -> int:
         if mail.quoted[start] and start != index and not _QUOTED.match(lines[index]):
             break
         used += 1
+        below = joined
         joined = line.strip() + " " + joined if joined else line.strip()
         if used > attribution.MAX_LINES or len(joined) > attribution.MAX_CHARS:
             break
         sure = attribution.read(joined)
-        if sure == 2 and (best < 0 or attribution.begins(attribution.normalised(line))):
+        if sure == 2 and (
+            best < 0 or attribution.begins(attribution.normalised(line)) or attribution.glued(line, below) > 0
+        ):
             return _with_lead(mail, start, joined)
         if sure == 1 and best < 0:
             # A name and a verb: the moment may stand on the line above.
@@ -521,19 +550,23 @@ def _finish(mail: _Mail, cut: int) -> ReplyBody:
     if not _any_words(mail, is_quote, last):
         # Nothing but quotation above the cut.
         return _whole(lines)
-    kept = range(last)
+    kept = list(range(last))
     dropped: list[int] = []
     blocks = _blocks(mail, is_quote, last)
-    if len(blocks) == 1 and not _any_words(mail, is_quote, blocks[0][0]):
+    if len(blocks) == 1:
         first, behind = blocks[0]
-        if any(i in attributed for i in range(first, behind)):
-            # One whole quotation on top with its attribution, the answer below it.
+        above = _any_words(mail, is_quote, first)
+        if any(i in attributed for i in range(first, behind)) and not (above and mail.html):
+            # One whole quotation with its attribution, the answer below it or around it. (In HTML words below
+            # the quotation may stand within what the program marks; there the context stays.)
             dropped = list(range(first, behind))
-            kept = range(behind, last)
+            while first and _is_blank(lines[first - 1]) and behind < last and _is_blank(lines[behind]):
+                first -= 1
+            kept = [*range(first), *range(behind, last)]
     new_lines = [lines[i] for i in kept]
     sign_at = signature.begin(new_lines)
     if mail.signature:
-        sign_at = _marked_signature(mail, list(kept), sign_at)
+        sign_at = _marked_signature(mail, kept, sign_at)
     while sign_at and sign_at < len(new_lines) and all(_is_blank(line) for line in new_lines[:sign_at]):
         sign_at = len(new_lines)
     sign_lines = new_lines[sign_at:]
@@ -605,6 +638,8 @@ def _signature_start(mail: _Mail, end: int, is_quote: bytearray) -> int:
     if signature.is_delimiter(lines[start]) or signature.is_footer(lines, start):
         return start
     below = lines[start:end]
+    if separators.is_rule(lines[start]) and sum(1 for line in below if not _is_blank(line)) <= 6:
+        return start
     return start if signature.begin(below) == 0 else end
 
 
@@ -644,5 +679,11 @@ def _join_wrapped_quotes(mail: _Mail, end: int, attributed: set[int]) -> None:
         line = lines[i].strip()
         if not line:
             continue
-        if _LINK_LINE.match(lines[i]) or (len(lines[i - 1]) >= 55 and line[0].islower()):
+        before = lines[i - 1]
+        if (
+            _LINK_LINE.match(lines[i])
+            or (len(before) >= 55 and line[0].islower())
+            or (before.rfind("(") > before.rfind(")") and ")" in line and " " not in line)
+            or (before.rfind("<http") > max(before.rfind("> "), 0) and ">" in line)
+        ):
             quoted[i] = 1

@@ -28,8 +28,11 @@ _ENTITIES = (("&lt;", "<"), ("&gt;", ">"), ("&quot;", '"'), ("&nbsp;", " "), ("&
 _COLONS = (":", "：", "︓")
 _ISO_START = re.compile(r"\d{4}-\d\d-\d\d,? \d{1,2}:\d\d(?::\d\d)? (?:GMT|UTC)[+\-]\d{1,2}:?\d\d\b")
 _WEAK_END = re.compile(r"(?:[>\])\"”»]|[^\s<>@]+@[^\s<>@]+)\s*[:：]$")
+_ADDRESS_LAST = re.compile(r"@[^\s<>@]+[>\])]*$")
 _WORD = re.compile(r"[^\W\d_]+(?:[.'’-][^\W\d_]+)*")
-_GLUED = re.compile(r"-{3,}\s?(?=On\b|Le\b|Am\b|El\b|Il\b|Em\b|Op\b)")
+_GLUED = re.compile(
+    r"(?:-{3,}\s?|(?<=[^\s,;:>-])\s+)(?=(?:On|Le|Am|El|Il|Em|Op|Den|Dne|Dnia|W dniu|Pada)\s(?:[^\W\d_]{2,12}[.,]{0,2}\s){0,2}\d)"
+)
 
 
 @lru_cache(maxsize=1)
@@ -183,13 +186,18 @@ def looks_loose(text: str) -> bool:
     colon = text.endswith(_COLONS)
     numbers = len(_NUMBER.findall(text))
     if "@" in text and _ADDRESS.search(text):
-        return (colon or text.endswith(">")) and len(_WORD.findall(text)) <= 24 and numbers >= 2
+        return (colon or _ADDRESS_LAST.search(text) is not None) and len(_WORD.findall(text)) <= 24 and numbers >= 2
     return colon and numbers >= 3 and _TIME.search(text) is not None and len(_WORD.findall(text)) <= 20
 
 
-def glued(line: str) -> int:
-    """Return where an attribution begins that stands behind the author's words on their line, else -1."""
+def glued(line: str, below: str = "") -> int:
+    """Return where in *line* an attribution begins behind the author's words, else -1.
+
+    *below* is what of the attribution stands on the next lines, joined.
+    """
+    if begins(normalised(line)):
+        return -1
     for match in _GLUED.finditer(line[:2000]):
-        if match.start() and read(line[match.start() :]) == 2:
+        if match.start() and read(line[match.start() :] + " " + below) == 2:
             return match.start()
     return -1

@@ -20,7 +20,7 @@ from servelo.mail.quotes import lexicon
 MAX_BLOCK_LINES = 40
 _MAX_LABEL = 34
 _EDGE = " \t\xa0*_>|\u200b\u200e\u200f\u202a\u202b\u202c\u2066\u2067\u2068\u2069\ufeff•"
-_MONEY_OR_TIME = re.compile(r"\d{1,2}:\d{2}")
+_CLOCK = re.compile(r"\d{1,2}:\d{2}")
 _DASHED = re.compile(r"^(?:>\s?)*[\s*_\-=—–‐-―]+$")
 
 
@@ -109,13 +109,7 @@ def read(lines: Sequence[str], start: int) -> int:
         return end
     if address and ("from" in roles or "date" in roles):
         return end
-    # From and date alone, with a time: "From: Bob / Sent: Monday, 3 May 2010 10:15".
-    if (
-        "from" in roles
-        and "to" in roles
-        and dated
-        and _MONEY_OR_TIME.search(roles["date"])
-        and len(roles) >= 4
-    ):
+    # Windows Mail names people without addresses and leaves out the subject: from, sent with a time, to.
+    if strong[:3] == ["from", "date", "to"] and dated and _CLOCK.search(roles["date"]):
         return end
     return start

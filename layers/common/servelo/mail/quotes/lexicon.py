@@ -477,6 +477,8 @@ ORIGINAL_MESSAGE = (
     "originalnachricht",
     "original-nachricht",
     "original nachricht",
+    "antwort nachricht",
+    "antwortnachricht",
     "originale nachricht",
     "ursprünglicher termin",
     "oorspronkelijk bericht",
