@@ -38,7 +38,6 @@ class Outcome(StrEnum):
     TOKEN_TICKET_GONE = "token_ticket_gone"
     TOKEN_TENANT_GONE = "token_tenant_gone"
     SENDER_BLOCKED = "sender_blocked"
-    SENDER_MISSING = "sender_missing"
     QUARANTINED_VIRUS = "quarantined_virus"
     RAW_MISSING = "raw_missing"
 
@@ -69,7 +68,6 @@ REMEDIES: dict[Outcome, str] = {
     Outcome.TOKEN_TICKET_GONE: "The ticket was erased. Write to the help desk's address to open a new one.",
     Outcome.TOKEN_TENANT_GONE: "The tenant was deleted.",
     Outcome.SENDER_BLOCKED: "Take the sender off the blocked list, then replay the mail.",
-    Outcome.SENDER_MISSING: "The mail names no sender that could be answered. Read the raw mail.",
     Outcome.QUARANTINED_VIRUS: "Do not open the raw mail. Ask the sender for a clean copy.",
     Outcome.RAW_MISSING: "The raw mail is not in the bucket. Check its retention, then replay the mail.",
 }
@@ -90,7 +88,6 @@ REPLAYABLE = frozenset(
         Outcome.RAW_MISSING,
         Outcome.BOUNCE_UNMATCHED,
         Outcome.LOOP,
-        Outcome.SENDER_MISSING,
     }
 )
 
@@ -112,7 +109,8 @@ class InboundRecord:
         id: sortable id derived from SES message id and envelope recipient: the same delivery, the same id.
         slug: the tenant, ``-`` when no tenant could be told.
         ses_message_id, object_key: where the raw mail lies.
-        envelope_recipient: RCPT TO, from the receipt.
+        envelope_recipient: RCPT TO, from the receipt; the token of a reply address is cut.
+        envelope_sender: MAIL FROM, from the receipt; SPF speaks of it.
         sender: From's addr-spec, ``""`` when there is none.
         reasons: in the order in which they were asked.
         ticket_number, comment_id: what it became, 0 and ``""`` when nothing.
@@ -138,4 +136,5 @@ class InboundRecord:
     job_ids: tuple[str, ...] = ()
     replays: int = 0
     processed_at: datetime | None = None
+    envelope_sender: str = ""
     schema: int = 1

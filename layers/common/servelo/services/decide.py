@@ -276,7 +276,7 @@ def _team_token(facts: Facts, ask: Ask, end: End, explained: Callable[[str], str
         Action.COMMENT,
         author="unverified",
         visibility="internal",
-        notify=not known_member,
+        notify=not known_member and not facts.spam,
         explain=reason,
     )
 
@@ -308,13 +308,15 @@ def _client_words(facts: Facts, ask: Ask, end: End, *, held: bool) -> Decision:
     if facts.ticket is TicketAge.CLOSED_LONG_AGO and not held:
         ask("how long has the ticket been closed", "longer than the tenant allows", "a new, linked ticket")
         return _new_ticket(facts, ask, end, link=True)
+    quiet = facts.ticket is TicketAge.SPAM
     reopen = facts.ticket is TicketAge.CLOSED_RECENTLY and not held
     if reopen:
         ask("is the ticket closed", True, "opened again")
     if held:
         ask("may it be shown to the other side", False, "held until a team member accepts it")
-        return end(Outcome.COMMENT_HELD, Action.COMMENT, author="unverified", visibility="held", notify=True)
-    quiet = facts.ticket is TicketAge.SPAM
+        return end(
+            Outcome.COMMENT_HELD, Action.COMMENT, author="unverified", visibility="held", notify=not quiet
+        )
     return end(
         Outcome.COMMENT_CLIENT,
         Action.COMMENT,
