@@ -252,6 +252,7 @@ class InboundItem(Item, discriminator="inbound"):
     ses_message_id = UnicodeAttribute()
     object_key = UnicodeAttribute()
     envelope_recipient = UnicodeAttribute()
+    envelope_sender = UnicodeAttribute(default="")
     received_at = TimeAttribute()
     processed_at = TimeAttribute(null=True)
     outcome = UnicodeAttribute()

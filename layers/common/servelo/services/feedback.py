@@ -94,10 +94,8 @@ class Feedback:
             return False
         for report in mail.bounce.recipients:
             # Behind an alias or a forward the address that failed is not the one that we wrote to.
-            if identity(job.recipient) not in (
-                identity(report.recipient),
-                identity(report.original_recipient),
-            ):
+            named = (identity(report.recipient), identity(report.original_recipient))
+            if identity(job.recipient) not in named:
                 continue
             if report.action in ("delivered", "relayed", "expanded"):
                 self._move(slug, job_id, DeliveryState.DELIVERED, "", report.diagnostic)

@@ -233,8 +233,96 @@ class Router:
     def preview(self, delivery: Delivery, mail: InboundMail, raw_size: int) -> Decision:
         """Return what would be decided now, and write nothing (``replay --dry-run``)."""
         work = self._begin(delivery, mail, raw_size)
-        facts = self._gather(work)
-        return decide(replace(facts, duplicate=False) if work.known.record else facts)
+        return decide(self._gather(work))
+
+    def admit(self, slug: str, number: int) -> bool:
+        """Let a spam ticket's mail in as if it came now: the team is told, the sender where that is allowed.
+
+        False when the ticket is not in spam (any more): twice is once.
+
+        Raises:
+            NotFound: no such tenant or ticket.
+        """
+        now = self._clock.now()
+        without_confirmation = False
+        for _ in range(DECISION_TRIES):
+            tenant, ticket = self._store.tenant(slug), self._store.ticket(slug, number)
+            if tenant is None or ticket is None:
+                raise NotFound("there is no such ticket")
+            if ticket.status is not TicketStatus.SPAM:
+                return False
+            change = self._admission(tenant, ticket, now, without_confirmation)
+            try:
+                self._store.commit(change)
+            except ChangeRefused as refused:
+                without_confirmation = any(part.startswith("cap:") for part in refused.parts)
+                continue
+            self._queue_jobs(change.jobs)
+            return True
+        raise StoreUnavailable("the ticket kept changing under our hands")
+
+    def _admission(self, tenant: Tenant, ticket: Ticket, now: datetime, without_confirmation: bool) -> Change:
+        composer = Composer(self._domain, self._portal_url, self._ring())
+        comments, _ = self._store.conversation(tenant.slug, ticket.number, 1)
+        jobs: tuple[OutboundJob, ...] = ()
+        caps: tuple[Cap, ...] = ()
+        if comments:
+            work, decision = self._as_if_no_spam(tenant.slug, comments[0])
+            confirm = decision is not None and decision.confirm and not without_confirmation
+            jobs = composer.for_new_ticket(
+                tenant,
+                replace(ticket, participants=self.reachable(tenant.slug, ticket.participants)),
+                replace(comments[0], created_at=now),
+                confirm=confirm,
+                verified=work is not None and work.verified,
+                cause=f"admitted#{comments[0].id}",
+            )
+            caps = self._caps(work) if work is not None and confirm else ()
+        folded = composer.folded(ticket) if jobs else ()
+        return Change(
+            slug=tenant.slug,
+            patch=TicketPatch(
+                slug=tenant.slug,
+                number=ticket.number,
+                updated_at=now,
+                status=TicketStatus.OPEN,
+                unread=True,
+                folded_key_ids=composer.folded_key_ids(ticket) if folded else None,
+            ),
+            jobs=jobs,
+            folded=folded,
+            caps=caps,
+            seen_status=TicketStatus.SPAM,
+        )
+
+    def _as_if_no_spam(self, slug: str, comment: Comment) -> tuple[_Work | None, Decision | None]:
+        """Decide on the mail that made a spam ticket as on one that opens a ticket now."""
+        record = self._store.inbound(slug, comment.inbound_id) if comment.inbound_id else None
+        if record is None:
+            return None, None
+        try:
+            raw = self._raw_mails.get(record.object_key)
+        except NotFound:
+            return None, None
+        delivery = Delivery(
+            record.ses_message_id,
+            record.object_key,
+            f"{slug}@{self._domain}",
+            record.envelope_sender,
+            record.received_at,
+            {**record.verdicts, "spam": "PASS"},
+        )
+        work = self._begin(delivery, read_mail(raw), len(raw))
+        facts = replace(
+            self._gather(work),
+            thread=Thread.NONE,
+            ticket=TicketAge.NONE,
+            duplicate=False,
+            blocked=False,
+            forwards=False,
+            bounce=False,
+        )
+        return work, decide(facts)
 
     # ---- facts ----------------------------------------------------------------------------------------
 
@@ -924,6 +1012,7 @@ class Router:
             ses_message_id=delivery.ses_message_id,
             object_key=delivery.object_key,
             envelope_recipient=_without_token(delivery.envelope_recipient),
+            envelope_sender=delivery.envelope_sender[:320],
             received_at=delivery.received_at,
             outcome=decision.outcome,
             sender=mail.from_.addr_spec if mail.from_ else "",
@@ -963,6 +1052,7 @@ class Router:
             ses_message_id=delivery.ses_message_id,
             object_key=delivery.object_key,
             envelope_recipient=_without_token(delivery.envelope_recipient),
+            envelope_sender=delivery.envelope_sender[:320],
             received_at=delivery.received_at,
             outcome=Outcome.RAW_MISSING,
             verdicts=dict(delivery.verdicts),
