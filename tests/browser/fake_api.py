@@ -101,9 +101,11 @@ def stored_file(name: str, kind: str, size_bytes: int, **more: Any) -> Json:
 
 
 LAYOUT = """<div style="font-family:Georgia;color:#333"><h2 style="color:#2457d6">Order 4711</h2>
-<p>Hello, <b>the parcel came open</b>. See the picture.</p><p><img src="cid:damage" width="64" height="64"></p>
+<p>Hello, <b>the parcel came open</b>. See the picture.</p>
+<p><img src="cid:damage" width="64" height="64"></p>
 <img src="https://tracker.example/p.gif" width="1" height="1">
-<table border="1" cellpadding="6"><tr><td>Article</td><td>Teapot</td></tr><tr><td>Ordered</td><td>2</td></tr></table>
+<table border="1" cellpadding="6"><tr><td>Article</td><td>Teapot</td></tr>
+<tr><td>Ordered</td><td>2</td></tr></table>
 <p>Ana</p></div>"""
 
 
@@ -188,7 +190,7 @@ def conversation() -> list[Json]:
         comment(
             5,
             "Thank you! That was quick.",
-            quoted_text="On Mon, 23 Nov 2026, Acme Support wrote:\n> I’m sorry to hear that. A new teapot goes out today.",
+            quoted_text="On Mon, 23 Nov 2026, Acme Support wrote:\n> I’m sorry to hear that.",
             full_text="Thank you! That was quick.\n\nOn Mon, 23 Nov 2026, Acme Support wrote:\n> I’m sorry…",
         ),
     ]
@@ -256,7 +258,7 @@ USERS = {
 
 
 class Desk:
-    """The state. ``down``: every API call fails with 503; ``expired``: tokens handed out so far are refused."""
+    """The state. ``down``: every API call fails with 503; ``live``: the tokens that are taken."""
 
     def __init__(self) -> None:
         self.lock = threading.RLock()
@@ -939,5 +941,5 @@ class FakeApi:
 
 if __name__ == "__main__":
     with FakeApi(int(sys.argv[1]) if len(sys.argv) > 1 else 8090) as running:
-        print(running.url)  # noqa: T201
+        print(running.url)
         running.thread.join()

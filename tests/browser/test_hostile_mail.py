@@ -1,7 +1,7 @@
 """Payloads as HTML mail, subject, sender name, file name and quoted text, opened in the real pages.
 
-Nothing may run, load, move or be sent. The sanitiser is the real one; with ``SERVELO_CORPORA`` (or the corpora
-beside the checkout) a seeded sample of the XSS corpus is used besides our own cases, all of it with
+Nothing may run, load, move or be sent. The sanitiser is the real one; with ``SERVELO_CORPORA`` (or the
+corpora beside the checkout) a seeded sample of the XSS corpus is used besides our own cases, all of it with
 ``SERVELO_XSS_ALL=1``.
 """
 
@@ -25,7 +25,7 @@ OWN = [
     "<iframe srcdoc='<script>parent.alert(1)</script>'></iframe>",
     "<base href='https://evil.example/'><link rel=stylesheet href=a.css>",
     "<meta http-equiv=refresh content='0;url=https://evil.example/'>",
-    "<form action=https://evil.example><input name=password autofocus onfocus=alert(1)><button>go</button></form>",
+    "<form action=https://evil.example><input name=password autofocus onfocus=alert(1)></form>",
     "<style>@import 'https://evil.example/a.css';*{background:url(https://evil.example/b)}</style>",
     "<div style='background:url(https://evil.example/c);position:fixed;inset:0'>x</div>",
     "<img src='https://evil.example/p.gif'><img srcset='https://evil.example/q.gif 1x'>",
@@ -38,12 +38,15 @@ OWN = [
     "<img name=body><img id=getElementById><form id=cookie>",
     "\u202e<b>txt.exe\u2066",
 ]
-HOOK = """for (const k of ["alert", "confirm", "prompt", "print"]) Object.defineProperty(window, k, {value: () => window.__hit(k), configurable: true});"""
-POKE = """async () => {
-  const roots = [document];
+HOOK = """for (const name of ["alert", "confirm", "prompt", "print"]) {
+  Object.defineProperty(window, name, {value: () => window.__hit(name), configurable: true});
+}"""
+POKE = """() => {
   for (const node of document.querySelectorAll("article *")) {
     if (node.closest("button, summary, dialog")) continue;
-    for (const type of ["mouseover", "mousemove", "focus", "pointerenter"]) node.dispatchEvent(new MouseEvent(type, {bubbles: true, cancelable: true}));
+    for (const type of ["mouseover", "mousemove", "focus", "pointerenter"]) {
+      node.dispatchEvent(new MouseEvent(type, {bubbles: true, cancelable: true}));
+    }
   }
 }"""
 

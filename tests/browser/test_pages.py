@@ -11,7 +11,8 @@ from playwright.sync_api import BrowserContext, Page, expect
 
 from servelo.portal import answers
 from tests.browser.driver import sign_in, sign_in_customer
-from tests.browser.fake_api import PASSWORD, STATIC, Desk, FakeApi, brief, delivery, page as page_of
+from tests.browser.fake_api import PASSWORD, STATIC, Desk, FakeApi, brief, delivery
+from tests.browser.fake_api import page as page_of
 
 # ---- the double itself, and what is shipped
 
