@@ -51,14 +51,13 @@ class LocalAws:
         }
 
     def start(self) -> None:
-        """Start it, empty unless the settings say keep, and return once it answers.
+        """Start it, empty, and return once it answers.
 
         Raises:
             RuntimeError: it ended or did not answer; the message names its log.
         """
         folder = self._settings.data_dir / "aws"
-        if not self._settings.keep and folder.exists():
-            shutil.rmtree(folder)
+        shutil.rmtree(folder, ignore_errors=True)
         for name in ("s3", "tmp", "state"):
             (folder / name).mkdir(parents=True, exist_ok=True)
         log = self._settings.log_dir / "aws.log"
@@ -79,8 +78,6 @@ class LocalAws:
             "S3_DATA_DIR": str(folder / "s3"),
             "STATE_DIR": str(folder / "state"),
             "TMPDIR": str(folder / "tmp"),
-            "PERSIST_STATE": "1" if self._settings.keep else "0",
-            "S3_PERSIST": "1" if self._settings.keep else "0",
             "PYTHONDONTWRITEBYTECODE": "1",
         }
         self._process = processes.start([self._interpreter.python.with_name("ministack")], environ, log)
@@ -118,14 +115,10 @@ class LocalAws:
         )
 
     def make_artifacts_bucket(self) -> None:
-        """Make the bucket that sam deploy uploads to; there already when data was kept."""
-        s3 = self.client("s3")
-        try:
-            s3.create_bucket(
-                Bucket=ARTIFACTS_BUCKET, CreateBucketConfiguration={"LocationConstraint": REGION}
-            )
-        except s3.exceptions.BucketAlreadyOwnedByYou:
-            return
+        """Make the bucket that sam deploy uploads to."""
+        self.client("s3").create_bucket(
+            Bucket=ARTIFACTS_BUCKET, CreateBucketConfiguration={"LocationConstraint": REGION}
+        )
 
     def physical_ids(self) -> dict[str, str]:
         """Return logical id -> physical id of every resource of the stack."""

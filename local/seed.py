@@ -31,7 +31,7 @@ PEOPLE = (
 
 
 def seed() -> None:
-    """Create tenants and people; again on a stack that kept its data, it brings them up to date."""
+    """Create tenants and people."""
     from servelo import bootstrap
 
     tenants = bootstrap.tenants()

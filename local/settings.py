@@ -29,7 +29,6 @@ class LocalSettings:
         aws_port: the local AWS (``SERVELO_AWS_PORT``).
         ses_port: the sending half of SES (``SERVELO_SES_PORT``).
         data_dir: mailbox, logs, certificates, the local AWS's files (``SERVELO_DATA_DIR``).
-        keep: tickets and mails survive a restart (``SERVELO_KEEP=1``).
     """
 
     data_dir: Path
@@ -40,7 +39,6 @@ class LocalSettings:
     smtps_port: int = 2465
     aws_port: int = 4566
     ses_port: int = 4567
-    keep: bool = False
     mail_domain: str = "serveloapp.com"
     operator_inbox: str = "operator@serveloapp.example"
 
@@ -67,7 +65,6 @@ class LocalSettings:
             smtps_port=port("SERVELO_SMTPS_PORT", 2465),
             aws_port=port("SERVELO_AWS_PORT", 4566),
             ses_port=port("SERVELO_SES_PORT", 4567),
-            keep=environ.get("SERVELO_KEEP", "") not in ("", "0"),
         )
 
     @classmethod

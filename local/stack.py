@@ -71,9 +71,9 @@ class LocalStack:
 
     def _start(self) -> None:
         self._check_ports()
-        if not self.settings.keep:
-            shutil.rmtree(self.settings.mailbox_dir, ignore_errors=True)
-            self.mailbox = Mailbox(self.settings.mailbox_dir)
+        # The local AWS starts empty, and mails of tickets that are gone would only confuse.
+        shutil.rmtree(self.settings.mailbox_dir, ignore_errors=True)
+        self.mailbox = Mailbox(self.settings.mailbox_dir)
         with ThreadPoolExecutor() as pool:
             built = pool.submit(self._timed, "build", lambda: build.build(self._interpreter))
             self.certificates = certificates.ensure(self.settings.data_dir / "certificates")
