@@ -4,17 +4,22 @@ from __future__ import annotations
 
 import base64
 import json
+import re
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
 from urllib.parse import quote, urlsplit
 
+import jsonschema
+
 from servelo.adapters.cognito import CognitoIdentity
 from servelo.adapters.sqs_dead_letters import DeadLetters
 from servelo.domain.inbound_record import Outcome
 from servelo.domain.smtp import SmtpAttempt, SmtpLogin, SmtpOutcome, SmtpStage
+from servelo.portal.answers import COMPONENTS, PROBLEM
 from servelo.portal.app import Portal
+from servelo.portal.routes import Route, all_routes
 from servelo.portal.wiring import Services, build_services, claims_of
 from tests.world import MAIL_DOMAIN, World, aws, new_world
 
@@ -185,7 +190,9 @@ class Desk:
         text = answer.get("body") or ""
         if answer.get("isBase64Encoded"):
             text = base64.b64decode(text).decode("utf-8", "replace")
-        return Reply(answer["statusCode"], {k.lower(): v for k, v in answer["headers"].items()}, text)
+        reply = Reply(answer["statusCode"], {k.lower(): v for k, v in answer["headers"].items()}, text)
+        check_answer(method, parts.path, reply)
+        return reply
 
     def get(self, path: str, **more: Any) -> Reply:
         return self.call("GET", path, **more)
@@ -246,6 +253,33 @@ class Desk:
         key = form["fields"]["key"]
         self.world.s3.put_object(Bucket="files", Key=key, Body=content)
         return {"id": form["id"], "filename": filename}
+
+
+def check_answer(method: str, path: str, reply: Reply) -> None:
+    """Hold an answer against what OpenAPI says of it, so that every test is one of the document too."""
+    if not path.startswith("/api"):
+        return
+    if reply.status >= 400:
+        assert reply.headers["content-type"] == "application/problem+json"
+        schema = PROBLEM
+    else:
+        route = route_of(method, path)
+        assert route is not None, path
+        expected = 204 if route.answer is None else route.status
+        assert reply.status == expected, f"{method} {path} answered {reply.status}, declared {expected}"
+        if route.answer is None:
+            assert reply.text == ""
+            return
+        schema = route.answer
+    jsonschema.Draft202012Validator({**schema, "components": {"schemas": COMPONENTS}}).validate(reply.json)
+
+
+def route_of(method: str, path: str) -> Route | None:
+    """Return the declared route that answers, as OpenAPI's readers would find it."""
+    for route in sorted(all_routes(), key=lambda r: len(r.parameters)):
+        if route.method == method and re.fullmatch(re.sub(r"\{\w+\}", "[^/]+", route.path), path):
+            return route
+    return None
 
 
 def _unquoted(value: str) -> str:

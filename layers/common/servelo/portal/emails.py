@@ -49,9 +49,9 @@ from servelo.services.permissions import Action
     "`number`, `amount` and `link` or an attachment; a quote `number` and `link`; a message `text`.",
 )
 def send_email(call: Call) -> Answer:
-    job = call.services.emails.send(
-        call.caller.of_tenant, call.body, owner=call.caller.email, cause=f"emails#{call.idempotency_key}"
-    )
+    caller = call.caller
+    cause = f"emails#{caller.slug}#{caller.email}#{call.idempotency_key}"
+    job = call.services.emails.send(caller.of_tenant, call.body, owner=caller.email, cause=cause)
     return Answer(answers.email_json(job), 202)
 
 

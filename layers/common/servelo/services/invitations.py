@@ -10,6 +10,7 @@ from datetime import timedelta
 from servelo.domain.outbound import MailKind
 from servelo.domain.tenant import Member, Tenant
 from servelo.domain.ticket import Participant
+from servelo.mail.address import identity
 from servelo.mail.reply_token import KeyRing
 from servelo.services.compose import Composer
 from servelo.services.ports import Change, Clock
@@ -65,7 +66,7 @@ class Invitations:
         )
 
     def _link(self, slug: str, email: str, page: str, life: timedelta) -> tuple[str, str]:
-        token, expires_at = self.sessions.make_password_link(slug, email, life)
+        token, expires_at = self.sessions.make_password_link(slug, identity(email), life)
         return f"{page}#token={token}", expires_at.isoformat()
 
     def _send(

@@ -1,0 +1,162 @@
+"""Members, invitations and the operator's tenants, through the API."""
+
+from collections.abc import Iterator
+
+import pytest
+
+from tests.integration.api_desk import PASSWORD, Desk, link_in, new_desk, path_of
+from tests.world import mail
+
+
+@pytest.fixture
+def desk() -> Iterator[Desk]:
+    with new_desk() as made:
+        yield made
+
+
+def test_a_member_who_was_removed_is_out_at_once_and_a_role_changes_at_once(desk: Desk) -> None:
+    tech = desk.tech
+    assert 200 == desk.get("/api/tickets", as_=tech).status
+    assert 403 == desk.get("/api/settings/smtp", as_=tech).status
+    path = f"/api/members/{path_of('tech@acme.example')}"
+    assert 200 == desk.call("PATCH", path, {"role": "admin"}, as_=desk.admin).status
+    assert 200 == desk.get("/api/settings/smtp", as_=tech).status
+    assert 204 == desk.call("DELETE", path, as_=desk.admin).status
+    assert 401 == desk.get("/api/tickets", as_=tech).status
+
+
+def test_a_suspended_tenant_can_do_nothing_but_see_why(desk: Desk) -> None:
+    admin = desk.admin
+    desk.world.receive(mail(), "acme@serveloapp.com")
+    session = desk.customer("ada@customer.example")
+    desk.call("PATCH", "/api/tenants/acme", {"suspended": True}, as_=desk.operator)
+    refused = desk.get("/api/tickets", as_=admin)
+    assert (403, "tenant_suspended") == (refused.status, refused.code)
+    assert 200 == desk.get("/api/auth/me", as_=admin).status
+    assert 404 == desk.get("/api/portal/acme").status
+    assert 404 == desk.get("/api/portal/acme/tickets", bearer=session).status
+    assert 200 == desk.get("/api/tickets", as_=desk.stranger).status
+
+
+def test_an_invited_member_chooses_a_password_once_and_signs_in(desk: Desk) -> None:
+    new = {"email": "Nora@acme.example", "name": "Nora", "role": "technician"}
+    assert 201 == desk.post("/api/members", new, as_=desk.admin).status
+    desk.world.send_all()
+    [invitation] = desk.world.mailbox.to("Nora@acme.example")
+    page, _, token = link_in(invitation).partition("#token=")
+    assert page == "https://desk.example/welcome"
+    chosen = {"token": token, "password": "a long enough password"}
+    assert 204 == desk.post("/api/auth/reset", chosen).status
+    again = desk.post("/api/auth/reset", chosen)
+    assert (401, "link_over") == (again.status, again.code)
+    signed_in = desk.post("/api/auth/login", {"email": "nora@ACME.example", "password": chosen["password"]})
+    assert {"email": "nora@acme.example", "name": "Nora", "role": "technician", "tenant": "acme"} == (
+        signed_in.json["user"]
+    )
+
+
+def test_a_password_that_is_refused_leaves_the_link_good(desk: Desk) -> None:
+    desk.post("/api/members", {"email": "nora@acme.example", "role": "admin"}, as_=desk.admin)
+    desk.world.send_all()
+    token = link_in(desk.world.mailbox.to("nora@acme.example")[0]).partition("#token=")[2]
+    assert 422 == desk.post("/api/auth/reset", {"token": token, "password": "short"}).status
+    assert 204 == desk.post("/api/auth/reset", {"token": token, "password": "long enough now"}).status
+
+
+def test_an_address_of_another_tenant_or_of_ours_can_be_no_member(desk: Desk) -> None:
+    for email, status, code in (
+        ("admin@globex.example", 409, "address_in_use"),
+        ("tech@acme.example", 409, "member_exists"),
+        ("someone@serveloapp.com", 422, "invalid_input"),
+    ):
+        refused = desk.post("/api/members", {"email": email, "role": "admin"}, as_=desk.admin)
+        assert (status, code, "email") == (refused.status, refused.code, refused.json["field"])
+    assert "globex" == desk.claims("admin@globex.example")["custom:tenant"]
+
+
+def test_the_last_admin_stays(desk: Desk) -> None:
+    path = f"/api/members/{path_of('admin@acme.example')}"
+    for reply in (
+        desk.call("PATCH", path, {"role": "technician"}, as_=desk.admin),
+        desk.call("DELETE", path, as_=desk.admin),
+    ):
+        assert (409, "last_admin") == (reply.status, reply.code)
+    assert 200 == desk.get("/api/settings/smtp", as_=desk.admin).status
+
+
+def test_a_member_changes_their_own_name_but_not_their_role(desk: Desk) -> None:
+    changed = desk.call("PATCH", "/api/auth/me", {"name": "Tom", "notify": False}, as_=desk.tech)
+    assert {
+        "email": "tech@acme.example",
+        "name": "Tom",
+        "role": "technician",
+        "notify": False,
+    } == changed.json
+    assert 422 == desk.call("PATCH", "/api/auth/me", {"role": "admin"}, as_=desk.tech).status
+
+
+def test_an_invitation_is_mailed_again(desk: Desk) -> None:
+    desk.post("/api/members", {"email": "nora@acme.example", "role": "admin"}, as_=desk.admin)
+    desk.world.clock.turn(minutes=1)
+    assert 202 == desk.post(f"/api/members/{path_of('nora@acme.example')}/invite", as_=desk.admin).status
+    desk.world.send_all()
+    assert 2 == len(desk.world.mailbox.to("nora@acme.example"))
+
+
+def test_the_operator_creates_a_tenant_whose_admin_can_begin(desk: Desk) -> None:
+    new = {"slug": "initech", "name": "Initech", "admin_email": "bill@initech.example"}
+    created = desk.post("/api/tenants", new, as_=desk.operator)
+    assert (201, "initech@serveloapp.com", "shared") == (
+        created.status,
+        created.json["inbound_address"],
+        created.json["smtp"],
+    )
+    again = desk.post("/api/tenants", new, as_=desk.operator)
+    assert (409, "slug") == (again.status, again.json["field"])
+    reserved = desk.post("/api/tenants", {**new, "slug": "support"}, as_=desk.operator)
+    assert (422, "slug") == (reserved.status, reserved.json["field"])
+    desk.world.send_all()
+    token = link_in(desk.world.mailbox.to("bill@initech.example")[0]).partition("#token=")[2]
+    desk.post("/api/auth/reset", {"token": token, "password": PASSWORD})
+    me = desk.get("/api/auth/me", as_=desk.sign_in("bill@initech.example")).json
+    assert ("admin", "Initech") == (me["user"]["role"], me["tenant"]["name"])
+
+
+def test_the_operator_sees_mail_of_no_tenant_and_no_conversation(desk: Desk) -> None:
+    desk.world.receive(mail(), "nosuch@serveloapp.com")
+    [record] = desk.get("/api/inbound", as_=desk.operator).json["items"]
+    assert ("unknown_slug", True) == (record["outcome"], record["replayable"])
+    replayed = desk.post(f"/api/inbound/{record['id']}/replay", {"dry_run": True}, as_=desk.operator)
+    assert ("unknown_slug", "ticket_created", True) == (
+        replayed.json["before"],
+        replayed.json["after"],
+        replayed.json["changed"],
+    )
+    assert [("-", record["id"], True)] == desk.replayed
+    assert 403 == desk.get("/api/tickets", as_=desk.operator).status
+
+
+def test_dead_letters_are_counted_and_put_back(desk: Desk) -> None:
+    for number in range(3):
+        desk.world.sqs.send_message(QueueUrl=desk.dead_url, MessageBody=f"acme/{number}")
+    assert [{"name": "outbound", "waiting": 0, "dead": 3}] == (
+        desk.get("/api/operator/queues", as_=desk.operator).json["items"]
+    )
+    moved = desk.post("/api/operator/queues/outbound/redrive", as_=desk.operator)
+    assert {"name": "outbound", "moved": 3} == moved.json
+    assert [{"name": "outbound", "waiting": 3, "dead": 0}] == (
+        desk.get("/api/operator/queues", as_=desk.operator).json["items"]
+    )
+
+
+def test_creating_again_finishes_what_was_begun(desk: Desk) -> None:
+    tenants = desk.services.tenants
+    desk.identity.delete_user("admin@acme.example")
+    tenants.create_tenant(slug="acme", name="Acme", admin_email="admin@acme.example", password=PASSWORD)
+    assert "acme" == desk.sign_in("admin@acme.example")["custom:tenant"]
+    tenants.add_member("acme", "tech@acme.example", "Tom", "admin", password=PASSWORD)
+    assert ("Tom", "admin") == next(
+        (m["name"], m["role"])
+        for m in desk.get("/api/members", as_=desk.admin).json["items"]
+        if m["email"] == "tech@acme.example"
+    )
