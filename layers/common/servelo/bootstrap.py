@@ -26,7 +26,9 @@ if TYPE_CHECKING:
     from servelo.services.emails import Emails
     from servelo.services.feedback import Feedback
     from servelo.services.replay import Replay
+    from servelo.services.members import Members
     from servelo.services.route_inbound import Router
+    from servelo.services.tenants import Tenants
 
 
 class SystemClock:
@@ -213,11 +215,14 @@ def sweeper() -> Sweeper:
     return Sweeper(store=store(), queue=queue(), clock=clock())
 
 
-def tenants() -> Any:
+def tenants() -> Tenants:
     """Return the service that creates tenants, members and operators (seed, CLI, portal)."""
-    from servelo.services.tenants import Tenants
+    return portal_services().tenants
 
-    return Tenants(store=store(), identity=identity(), clock=clock())
+
+def members() -> Members:
+    """Return the service of a tenant's team (CLI, portal)."""
+    return portal_services().members
 
 
 @cache
