@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 from functools import lru_cache
+from itertools import islice
 
 from servelo.mail.quotes import lexicon
 
@@ -122,13 +123,7 @@ def read(text: str) -> int:
         if not colon:
             return 0
         # Yandex, mail.ru, Gmail in Japanese: "26.06.2014, 14:41, "Name" <address>:"
-        if (
-            moment
-            and has_time
-            and has_address
-            and _WEAK_END.search(text[-400:])
-            and begins(outside)
-        ):
+        if moment and has_time and has_address and _WEAK_END.search(text[-400:]) and begins(outside):
             return 2
         return 0
     start, end = verb
@@ -186,7 +181,11 @@ def looks_loose(text: str) -> bool:
     colon = text.endswith(_COLONS)
     numbers = len(_NUMBER.findall(text))
     if "@" in text and _ADDRESS.search(text):
-        return (colon or _ADDRESS_LAST.search(text) is not None) and len(_WORD.findall(text)) <= 24 and numbers >= 2
+        return (
+            (colon or _ADDRESS_LAST.search(text) is not None)
+            and len(_WORD.findall(text)) <= 24
+            and numbers >= 2
+        )
     return colon and numbers >= 3 and _TIME.search(text) is not None and len(_WORD.findall(text)) <= 20
 
 
@@ -197,7 +196,7 @@ def glued(line: str, below: str = "") -> int:
     """
     if begins(normalised(line)):
         return -1
-    for match in _GLUED.finditer(line[:2000]):
+    for match in islice(_GLUED.finditer(line[:2000]), 4):
         if match.start() and read(line[match.start() :] + " " + below) == 2:
             return match.start()
     return -1

@@ -1,0 +1,401 @@
+"""The lines of a mail, and what parts them: attributions, header blocks, separators, quote marks, markup.
+
+Each line is looked at once. What is costly to look at (could an attribution end here? is this a header block?)
+draws on a budget that no real mail comes near: a thread of years has some hundred such lines.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass, field
+
+from servelo.mail.quotes import attribution, header_block, separators, signature
+
+BUDGET = 2000
+IN_VAIN = 4  # what a costly look that found nothing takes from the budget; one that found something takes 1
+INVISIBLE = (
+    " \t\xa0\x00\x0b\x0c\xad\u200b\u200c\u200d\u200e\u200f\u2060\ufeff"
+    "\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069"
+)
+_LINE_ENDS = re.compile(r"\r\n?")
+_QUOTED = re.compile(r"^[ \t]{0,3}(?:>|&gt;|＞)")
+_QUOTE_MARKS = re.compile(r"^(?:[ \t]*+(?:>|&gt;|＞))++[ \t]?")
+_RULE_FIRST = frozenset("-_=*~+#—–‐‑―─━•")
+_RULE_LAST = frozenset(":：-_=*")
+_ARROWS = (">>> >>>", ">:", ">_<", ">.<", "><")
+_SHORT_ENDS = frozenset((":", "：", ">:", "»:", "):"))
+
+
+@dataclass(slots=True)
+class Lines:
+    """A mail as lines, with what is known of each.
+
+    Attributes:
+        lines: without line ends.
+        shown: the lines without white space and invisible signs at both ends; ``""`` is a blank line.
+        quoted: 1 for each line that belongs to a quotation (``>`` or markup).
+        bare: 1 for each line in a blockquote without a program's mark.
+        attributions: first line of an attribution -> index behind its last.
+        attributed: 1 for each line of an attribution.
+        begins, rest: where the markup says that a quotation begins, or that all is quoted from there on.
+        signature: lines that the markup calls a signature.
+        html: the lines were laid out from HTML.
+    """
+
+    lines: list[str]
+    shown: list[str]
+    quoted: bytearray
+    bare: bytearray
+    attributed: bytearray
+    attributions: dict[int, int] = field(default_factory=dict)
+    begins: set[int] = field(default_factory=set)
+    rest: set[int] = field(default_factory=set)
+    signature: set[int] = field(default_factory=set)
+    html: bool = False
+
+    @classmethod
+    def of(cls, lines: list[str], *, html: bool = False) -> Lines:
+        size = len(lines)
+        shown = [line.strip(INVISIBLE) for line in lines]
+        return cls(lines, shown, bytearray(size), bytearray(size), bytearray(size), html=html)
+
+    @classmethod
+    def of_text(cls, text: str) -> Lines:
+        return cls.of((_LINE_ENDS.sub("\n", text) if "\r" in text else text).split("\n"))
+
+    def attribute(self, start: int, end: int) -> None:
+        """Note that the lines from *start* up to *end* are an attribution."""
+        self.attributions[start] = end
+        for index in range(start, min(end, len(self.lines))):
+            self.attributed[index] = 1
+
+    def part_line(self, index: int, column: int) -> None:
+        """Make two lines of the one at *index*."""
+        line = self.lines[index]
+        halves = [line[:column], line[column:]]
+        self.lines[index : index + 1] = halves
+        self.shown[index : index + 1] = [half.strip(INVISIBLE) for half in halves]
+        for flags in (self.quoted, self.bare, self.attributed):
+            flags[index:index] = b"\0"
+
+    def is_words(self, index: int) -> bool:
+        """Whether the author wrote the line: not blank, no quotation, no rule."""
+        return (
+            self.shown[index] != ""
+            and not self.quoted[index]
+            and not self.attributed[index]
+            and not separators.is_rule(self.shown[index])
+        )
+
+    def has_words(self, start: int, end: int) -> bool:
+        return any(self.is_words(index) for index in range(start, end))
+
+
+@dataclass(frozen=True, slots=True)
+class Parting:
+    """Where a mail is parted: from line *index* on everything is quoted, but for what *kind* says.
+
+    *kind*: ``""`` nothing parts the mail (*index* is behind the last line), ``forward`` a mail passed on begins,
+    ``attribution`` one with no marked quotation below it, or ``headers``, ``original``, ``marker``, ``rest``,
+    ``device``.
+    """
+
+    index: int
+    kind: str
+
+
+def find_parting(mail: Lines, markers: tuple[str, ...]) -> Parting:
+    """Find the first line that parts the mail, and mark quoted lines and attributions above it.
+
+    *markers* are the phrases of "reply above this line" that the mail holds. A line that the author's words
+    share with an attribution is made two.
+    """
+    lines, shown, quoted, bare = mail.lines, mail.shown, mail.quoted, mail.bare
+    size = len(lines)
+    evidence = bool(mail.rest or mail.begins)
+    budget = BUDGET
+    behind = 0  # lines before this one belong to an attribution already
+    for index, text in enumerate(shown):
+        if not text or index < behind:
+            continue
+        if evidence and index:
+            if index in mail.rest:
+                return Parting(index, "rest")
+            if index in mail.begins and not quoted[index] and text[0] not in ">＞":
+                end = _loose_end(mail, index)
+                if end > index:
+                    mail.attribute(index, end)
+                    if not _quote_follows(mail, end):
+                        return Parting(index, "attribution")
+                    behind = end
+                    continue
+        if bare[index]:
+            continue
+        first = text[0]
+        if markers and separators.is_marker(text, markers):
+            return Parting(_above_marker(mail, index), "marker")
+        if not quoted[index] and (first in ">＞" or (first == "&" and text.startswith("&gt;"))):
+            if "<<<" not in text[:200] and not text.startswith(_ARROWS):
+                quoted[index] = 1
+                if index and not mail.html and not quoted[index - 1] and budget > 0:
+                    budget -= 1
+                    _take_loose(mail, index)
+        if quoted[index]:
+            if first == ">" and len(text) > 5:
+                if _inner_forward(mail, index):
+                    return Parting(index, "forward")
+                if index and len(text) <= 30 and budget > 0 and _lost_angle(mail, index):
+                    budget -= IN_VAIN
+                    start = _attribution_start(mail, index)
+                    if start >= 0:
+                        quoted[index] = 0
+                        behind = index + 1
+                        mail.attribute(start, behind)
+                        if not _quote_follows(mail, behind):
+                            return Parting(start, "attribution")
+                        continue
+            if evidence and index and index in mail.begins:
+                if header_block.read(lines, index) > index:
+                    # A cited block that begins with header fields is how mail programs forward in HTML.
+                    forward = first == ">" and not mail.attributions
+                    return Parting(index, "forward" if forward else "headers")
+            continue
+        if len(text) < 4 and text not in _SHORT_ENDS:
+            continue
+        last = text[-1]
+        if first in _RULE_FIRST or last in _RULE_LAST or len(text) <= 60:
+            sort = separators.read(text)
+            if sort:
+                if sort == separators.FORWARDED:
+                    return Parting(index, "forward")
+                if sort == separators.ORIGINAL or _header_follows(mail, index + 1):
+                    return Parting(index, "original")
+        if (":" in text[:60] or "：" in text[:60] or first == "|") and budget > 0:
+            if header_block.field(text) is not None:
+                if header_block.read(lines, index) > index:
+                    return Parting(index, "headers")
+                budget -= IN_VAIN
+        if budget > 0 and attribution.may_end(text):
+            found = _read_attribution(mail, index)
+            if found is not None:
+                budget -= 1
+                start, end = found
+                mail.attribute(start, end)
+                if not _quote_follows(mail, end):
+                    return Parting(start, "attribution")
+                if start > index:  # the line was parted: its second half comes next
+                    return _go_on(mail, markers)
+                behind = end
+                continue
+            budget -= IN_VAIN
+        if len(text) <= 120 and budget > 0 and index and not shown[index - 1]:
+            if signature.is_named_device(text):
+                if _stands_alone(mail, index):
+                    return Parting(index + 1, "device")
+                budget -= IN_VAIN
+    return Parting(size, "")
+
+
+def _go_on(mail: Lines, markers: tuple[str, ...]) -> Parting:
+    """Read on after a line was made two; the first half is the author's and will not be parted again."""
+    end = max(mail.attributions.values())
+    below = Lines.of(mail.lines[end:], html=mail.html)
+    parting = find_parting(below, markers)
+    mail.lines[end:] = below.lines
+    mail.shown[end:] = below.shown
+    mail.quoted[end:] = below.quoted
+    mail.bare[end:] = below.bare
+    mail.attributed[end:] = below.attributed
+    for start, behind in below.attributions.items():
+        mail.attributions[start + end] = behind + end
+    return Parting(parting.index + end, parting.kind)
+
+
+def _read_attribution(mail: Lines, index: int) -> tuple[int, int] | None:
+    """Return (first line, index behind the last) of the attribution that ends with line *index*, else None."""
+    lines = mail.lines
+    text = mail.shown[index]
+    if len(text) <= 2000:
+        column = attribution.glued(lines[index])
+        if column > 0:
+            mail.part_line(index, column)
+            return index + 1, index + 2
+    if len(text) > attribution.MAX_CHARS:
+        return None
+    start = _attribution_start(mail, index)
+    if start < 0:
+        return None
+    end = _attribution_end(mail, index)
+    if start < index:
+        column = attribution.glued(lines[start], " ".join(mail.shown[start + 1 : index + 1]))
+        if column > 0:
+            mail.part_line(start, column)
+            return start + 1, end + 1
+    return start, end
+
+
+def _take_loose(mail: Lines, index: int) -> None:
+    """Take the lines right above the first ``>`` line for its attribution if they look like one in any language."""
+    shown = mail.shown
+    last = index - 1
+    while last > index - 4 and last >= 0 and not shown[last]:
+        last -= 1
+    if last < 0 or not shown[last] or mail.attributed[last]:
+        return
+    joined = ""
+    for start in range(last, max(-1, last - 3), -1):
+        if not shown[start] or mail.quoted[start] or len(shown[start]) > attribution.MAX_CHARS:
+            return
+        joined = shown[start] + " " + joined
+        if attribution.begins(attribution.normalised(joined)) and attribution.looks_loose(joined):
+            mail.attribute(start, last + 1)
+            return
+
+
+def _lost_angle(mail: Lines, index: int) -> bool:
+    """Whether the line is the end of an attribution wrapped before its ``>``: "… <bob@example.com / > wrote:"."""
+    return (
+        not mail.html
+        and not mail.quoted[index - 1]
+        and "<" in mail.lines[index - 1] + mail.lines[max(0, index - 2)]
+        and attribution.may_end(mail.shown[index])
+    )
+
+
+def _inner_forward(mail: Lines, index: int) -> bool:
+    """Whether a forwarded mail begins here that is itself quoted (Apple Mail marks forwards with ``>``)."""
+    if mail.attributions or any(mail.quoted[max(0, index - 3) : index]):
+        return False
+    return separators.read(_QUOTE_MARKS.sub("", mail.lines[index])) == separators.FORWARDED
+
+
+def _header_follows(mail: Lines, index: int) -> bool:
+    for following in range(index, min(index + 4, len(mail.lines))):
+        if mail.shown[following]:
+            return header_block.read(mail.lines, following) > following
+    return False
+
+
+def _attribution_start(mail: Lines, index: int) -> int:
+    """Return the first line of the attribution that ends with line *index*, -1 when it ends none."""
+    shown = mail.shown
+    best = -1
+    joined = ""
+    blanks = used = 0
+    for start in range(index, max(-1, index - attribution.MAX_LINES - 2), -1):
+        text = shown[start]
+        if not text:
+            # Polymail puts empty lines into an attribution, but only around its angle brackets.
+            blanks += 1
+            if blanks > 1 or not joined.startswith("<"):
+                break
+            continue
+        if mail.quoted[start] and start != index and not mail.quoted[index]:
+            break
+        used += 1
+        below = joined
+        joined = f"{text} {joined}" if joined else text
+        if used > attribution.MAX_LINES or len(joined) > attribution.MAX_CHARS:
+            break
+        sure = attribution.read(joined)
+        if sure == 2 and (
+            best < 0 or attribution.begins(attribution.normalised(text)) or attribution.glued(text, below) > 0
+        ):
+            return _with_lead(mail, start, joined)
+        if sure == 1 and best < 0:
+            # A name and a verb: the moment may stand on the line above.
+            best = start
+    return best
+
+
+def _with_lead(mail: Lines, start: int, joined: str) -> int:
+    """Return the line where the attribution that is complete from *start* on really begins."""
+    if start == 0 or attribution.begins(attribution.normalised(joined)):
+        return start
+    previous = mail.shown[start - 1]
+    if not previous or len(previous) > 120 or mail.quoted[start - 1] or previous[-1] in ".!?:;":
+        return start
+    if attribution.begins(attribution.normalised(previous)) and attribution.read(f"{previous} {joined}") == 2:
+        return start - 1
+    return start
+
+
+def _attribution_end(mail: Lines, index: int) -> int:
+    """Return the index behind the attribution that ends at *index*, with an address and a verb left over below."""
+    end = index + 1
+    shown = mail.shown
+    if end < len(shown) and shown[end].startswith("<") and "@" in shown[end][:300]:
+        following = end + 1
+        if shown[end].endswith(">") and following < len(shown) and 0 < len(shown[following]) <= 24:
+            if attribution.may_end(shown[following]):
+                return following + 1
+        if shown[end].endswith(":"):
+            return following
+    return end
+
+
+def _loose_end(mail: Lines, index: int) -> int:
+    """Return the index behind the attribution at *index*, where markup says that one begins; *index* if none."""
+    joined = ""
+    for end in range(index, min(index + 4, len(mail.lines))):
+        joined += " " + mail.shown[end]
+        if attribution.looks_loose(joined):
+            return end + 1
+    return index
+
+
+def _quote_follows(mail: Lines, end: int) -> bool:
+    """Whether marked quotation stands right below an attribution, so that the quotation ends with its marks."""
+    for index in range(end, min(end + 5, len(mail.lines))):
+        if mail.quoted[index] or mail.bare[index]:
+            return True
+        if mail.shown[index]:
+            return _QUOTED.match(mail.lines[index]) is not None
+    return False
+
+
+def _stands_alone(mail: Lines, index: int) -> bool:
+    """Whether the "sent from" line has words above, an empty line on both sides, and unmarked text below."""
+    lines, shown = mail.lines, mail.shown
+    if index == 0 or index + 2 >= len(lines) or mail.html or shown[index - 1] or shown[index + 1]:
+        return False
+    if not mail.has_words(0, index):
+        return False
+    # More of the kind below, a delimiter, a quotation or an attribution: they tell where the mail parts.
+    seen = 0
+    for i in range(index + 1, len(lines)):
+        text = shown[i]
+        if not text:
+            continue
+        if (
+            signature.is_sent_from(text)
+            or signature.is_delimiter(lines[i])
+            or signature.is_footer(lines, i)
+            or _QUOTED.match(lines[i])
+            or separators.is_rule(text)
+            or separators.read(text)
+            or header_block.field(text) is not None
+        ):
+            return False
+        seen += 1
+        if seen > 7:
+            break
+        if attribution.may_end(text) and _attribution_start(mail, i) >= 0:
+            return False
+        if attribution.read(text + " " + (shown[i + 1] if i + 1 < len(lines) else "")):
+            return False
+    return seen > 0
+
+
+def _above_marker(mail: Lines, index: int) -> int:
+    """Return where the quotation that opens with a marker line begins: its attribution stands above it."""
+    shown = mail.shown
+    start = index
+    while start and not shown[start - 1].strip(" \t>|"):
+        start -= 1
+    for first, end in mail.attributions.items():
+        if end >= start:
+            return first
+    if start and start > index - 4 and attribution.looks_loose(shown[start - 1]):
+        return start - 1
+    return index
