@@ -9,12 +9,16 @@ OutboxSwept. Dimensions: service and stage, so that two stages in one account st
 from __future__ import annotations
 
 import os
+import warnings
 
 from aws_lambda_powertools import Logger
 from aws_lambda_powertools.metrics import Metrics, MetricUnit, single_metric
 
 os.environ.setdefault("POWERTOOLS_SERVICE_NAME", "servelo")
 os.environ.setdefault("POWERTOOLS_METRICS_NAMESPACE", "Servelo")
+
+# A batch may well hold nothing to count (a set-up message, a job that was sent already); that is no fault.
+warnings.filterwarnings("ignore", message="No application metrics to publish")
 
 logger = Logger(utc=True)
 metrics = Metrics()

@@ -501,10 +501,10 @@ class DynamoStore:
             raise
         return _job(item)
 
-    def settle(self, job: OutboundJob) -> bool:
+    def settle(self, job: OutboundJob, *, sent_now: bool = False) -> bool:
         """Write what came of a job; one request. False when somebody settled it meanwhile.
 
-        With an id that SES gave the mail, the request is a transaction that also makes this id an alias: for
+        With an id that SES gave the mail just now, the request is a transaction that also makes this id an alias: for
         threading (answers refer to it) and for feedback (events that carry no tags name it).
         """
         item = models.OutboxItem(*keys.outbox(job.slug, job.id))
@@ -526,7 +526,7 @@ class DynamoStore:
             model.gsi3pk.set(keys.due_shard(job.id)) if waiting else model.gsi3pk.remove(),
         ]
         condition = model.version == job.version
-        if job.remote_message_id and job.state is DeliveryState.ACCEPTED:
+        if job.remote_message_id and (sent_now or job.state is DeliveryState.ACCEPTED):
             return self._settle_with_aliases(job, item, actions, condition)
         try:
             self._guard(lambda: item.update(actions=actions, condition=condition))

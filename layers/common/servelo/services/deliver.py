@@ -145,12 +145,12 @@ class Deliverer:
     def _settle(self, settled: OutboundJob) -> None:
         """Write the outcome. SES may report the mail's fate sooner than we do: then both are kept."""
         for _ in range(SETTLE_TRIES):
-            if self._store.settle(settled):
+            if self._store.settle(settled, sent_now=bool(settled.remote_message_id)):
                 return
             now_is: OutboundJob | None = self._store.job(settled.slug, settled.id)
             if now_is is None or (now_is.state is settled.state and now_is.transport == settled.transport):
                 return  # erased, or it was our own request, whose answer was lost
-            if settled.state is not DeliveryState.ACCEPTED or now_is.remote_message_id:
+            if settled.accepted_at is None or now_is.accepted_at is not None:
                 return
             settled = replace(
                 settled,
