@@ -41,6 +41,6 @@ def sign_in(page: Page, url: str, address: str, password: str = PASSWORD) -> Non
     page.locator(".shell").wait_for()
 
 
-def sign_in_customer(page: Page, url: str, link_token: str = "good") -> None:
-    page.goto(f"{url}/portal/acme#token={link_token}")
+def sign_in_customer(page: Page, url: str, link: str = "good") -> None:
+    page.goto(f"{url}/portal/acme#token={link}")
     page.locator(".door .head").wait_for()

@@ -250,7 +250,7 @@ export const team = (client) => ({
 /** What a customer does, signed in by a link in a mail. */
 export const customer = (client, slug) => ({
   about: (signal) => client.call("GET", `/api/portal/${id(slug)}`, { signal, open: true }),
-  ask: (email) => client.call("POST", "/api/auth/magic-link/request", { body: { slug, email, url: location.origin + location.pathname }, open: true }),
+  ask: (email) => client.call("POST", "/api/auth/magic-link/request", { body: { slug, email, ...(location.protocol === "https:" ? { url: location.origin + location.pathname } : {}) }, open: true }),
   verify: (token) => client.call("POST", "/api/auth/magic-link/verify", { body: { slug, token }, open: true }),
   tickets: (values, signal) => client.get(`/api/portal/${id(slug)}/tickets`, values, signal),
   open: (number, signal) => whole((cursor) => client.get(`/api/portal/${id(slug)}/tickets/${number}`, { cursor }, signal)),

@@ -17,7 +17,8 @@ const styled = (node, more) => node.setAttribute("style", `${node.getAttribute("
  * what waits in data-src is loaded. The text is parsed in a document that runs and loads nothing.
  */
 function mailDocument(html, images, remote) {
-  const inert = new DOMParser().parseFromString(html, "text/html");
+  // Style sheets go first: the portal's policy refuses them, and says so for each.
+  const inert = new DOMParser().parseFromString(html.replace(/<style\b[\s\S]*?<\/style\s*>/gi, ""), "text/html");
   for (const node of inert.querySelectorAll("script, style, link, meta, base, iframe, frame, object, embed, form, svg, math, template, audio, video")) node.remove();
   let waiting = 0;
   for (const image of inert.querySelectorAll("img")) {
@@ -56,7 +57,7 @@ function mailDocument(html, images, remote) {
 }
 
 /** A block with the mail as its sender laid it out. `findImages` answers {content id: address}, asked only when needed. */
-export function mailFrame(html, { title, findImages }) {
+export function mailFrame(html, { title, findImages, least = 140 }) {
   const box = el("div", { class: "mail-box" });
   const frame = el("iframe", { class: "mail-frame", sandbox: "allow-popups allow-popups-to-escape-sandbox", title, referrerpolicy: "no-referrer" });
   let images = {};
@@ -67,7 +68,7 @@ export function mailFrame(html, { title, findImages }) {
     frame.srcdoc = made.text;
     // The frame is a stranger to us, so its height cannot be measured: an estimate, and a corner to drag.
     const guess = 60 + Math.ceil(made.length / 70) * 24 + made.pictures * 80;
-    frame.style.setProperty("height", `${Math.min(Math.max(guess, 140), Math.round(innerHeight * 0.7))}px`);
+    frame.style.setProperty("height", `${Math.min(Math.max(guess, least), Math.round(innerHeight * 0.7))}px`);
     offer.hidden = made.waiting === 0;
     offer.replaceChildren(icon("image"), `${made.waiting} ${made.waiting === 1 ? "picture from the web is" : "pictures from the web are"} not loaded: loading tells the sender that you read the mail.`,
       el("button", { type: "button", class: "button slim", on: { click: () => { remote = true; show(); frame.focus(); } } }, "Load pictures"));

@@ -83,7 +83,7 @@ function templates(box, { api, signal }) {
     try {
       const mail = await api.settings.preview(choose.value, signal);
       replace(shown, el("dl", { class: "pairs" }, [["From", mail.from], ["Subject", mail.subject]].filter(([, v]) => v).map(([k, v]) => [el("dt", null, k), el("dd", null, v)])),
-        mailFrame(mail.html, { title: "Preview of the mail", findImages: async () => ({}) }), el("details", null, el("summary", null, "As plain text"), el("pre", { class: "transcript" }, mail.text)));
+        mailFrame(mail.html, { title: "Preview of the mail", least: 520, findImages: async () => ({}) }), el("details", null, el("summary", null, "As plain text"), el("pre", { class: "transcript" }, mail.text)));
     } catch (problem) { if (problem.name !== "AbortError") replace(shown, failure(problem, show)); }
   }
   replace(box, el("section", { class: "card stack" }, el("h2", null, "How your mails look"), el("p", { class: "soft" }, "Name, logo, colour, language and footer come from General."), choose, shown));

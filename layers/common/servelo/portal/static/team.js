@@ -160,6 +160,7 @@ export async function start() {
     said = await choosePassword(client, token, link[1] === "welcome");
     history.replaceState(null, "", "/");
   }
+  import("./inbox.js").catch(() => {});   // on its way while somebody types or the server answers
   if (!client.session) await signInPage(client, said);
   replace(root, waiting());
   for (;;) {
