@@ -10,7 +10,7 @@ VENV := .venv
 AWS_VENV := .venv/aws
 PYTHON := $(VENV)/bin/python
 
-.PHONY: help setup run demo test unit integration e2e lint format build validate clean
+.PHONY: help setup run demo test unit integration e2e browser shots proof bench eval audit lint format build validate sam-local clean
 
 help:  ## list these targets
 	@grep -hE '^[a-z0-9-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -23,8 +23,12 @@ run: setup  ## start the whole system on this machine, until Ctrl-C (docs/local.
 demo: setup  ## play a whole conversation over SMTP, on a running stack or on one of its own
 	@exec $(PYTHON) -m local.demo
 
-test: setup  ## all tests: unit, integration, then the whole stack
-	$(PYTHON) -m pytest tests/unit tests/integration tests/e2e
+# The pages are tested in a real browser, where there is one; .ci/run installs it.
+BROWSER := $(shell command -v chromium || command -v chromium-browser || command -v google-chrome || echo "$$CHROMIUM")
+
+test: setup  ## all tests: unit, integration, the whole stack, the pages in a browser
+	@$(if $(BROWSER),,echo "The browser tests do NOT run: no Chromium was found (apt install chromium, or set CHROMIUM).")
+	$(PYTHON) -m pytest tests/unit tests/integration tests/e2e $(if $(BROWSER),tests/browser)
 
 unit: $(VENV)/.installed  ## unit tests alone, in seconds
 	$(PYTHON) -m pytest tests/unit
@@ -34,6 +38,33 @@ integration: $(VENV)/.installed  ## adapters and functions on moto
 
 e2e: setup  ## the built artefact on the local AWS
 	$(PYTHON) -m pytest tests/e2e
+
+browser: setup  ## the pages in a real browser
+	$(PYTHON) -m pytest tests/browser
+
+shots: setup  ## pictures of every page, phone and desktop, light and dark, into ./shots
+	$(PYTHON) -m tests.browser.shots
+
+proof: setup  ## the long version of every proof (docs/reliability.md); hours
+	SERVELO_PROOF=1 $(PYTHON) -m pytest tests/unit tests/integration $(wildcard tests/proof) tests/e2e
+
+bench: setup  ## figures, as ratios within one run; PEERS=1 adds django-helpdesk
+	$(PYTHON) -m bench
+
+eval: $(VENV)/.installed  ## score reading, new words and bounces: make eval CORPORA=folder
+	@PYTHON=$(PYTHON) bench/eval.sh $(CORPORA) $(EVAL_ARGS)
+
+audit: $(VENV)/.installed  ## known weaknesses of what the layer ships (needs pip-audit's data)
+	$(PYTHON) -m pip install --quiet --disable-pip-version-check pip-audit
+	$(VENV)/bin/pip-audit --requirement layers/common/requirements.txt
+
+sam-local: setup  ## the api function by sam local invoke where Docker runs; else all under the runtime emulator
+	@if docker info >/dev/null 2>&1; then \
+	  $(VENV)/bin/sam build && $(VENV)/bin/sam local invoke ApiFunction -e events/http_healthz.json; \
+	else \
+	  echo "no Docker engine answers: the built functions run under Lambda's runtime emulator instead"; \
+	  $(PYTHON) -m pytest -v tests/e2e/test_runtime_emulator.py; \
+	fi
 
 lint: $(VENV)/.installed  ## ruff, mypy --strict, sam validate --lint
 	$(VENV)/bin/ruff check .

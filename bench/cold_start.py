@@ -27,7 +27,7 @@ EMPTY = "def lambda_handler(event, context):\n    return None\n"
 EVERYTHING = """
 import boto3
 clients = [boto3.client(name) for name in ("dynamodb", "s3", "sqs", "sesv2")]
-import pynamodb.models, pynamodb.connection, mailparser, jinja2, nh3
+import pynamodb.models, pynamodb.connection, jinja2, nh3
 from aws_lambda_powertools import Logger, Metrics
 from aws_lambda_powertools.utilities.batch import BatchProcessor
 from aws_lambda_powertools.event_handler import APIGatewayHttpResolver

@@ -37,7 +37,10 @@ def seed() -> None:
     tenants = bootstrap.tenants()
     for slug, name in TENANTS.items():
         admin = next(each for each in PEOPLE if each.slug == slug and each.role == "admin")
-        tenants.create_tenant(slug=slug, name=name, admin_email=admin.email, admin_name=admin.name)
+        # With a password, so that no invitation lies in the mailbox before anything happened.
+        tenants.create_tenant(
+            slug=slug, name=name, admin_email=admin.email, admin_name=admin.name, password=PASSWORD
+        )
     for person in PEOPLE:
         tenants.add_member(person.slug, person.email, person.name, person.role, password=PASSWORD)
 

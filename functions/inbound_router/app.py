@@ -35,7 +35,13 @@ def route_record(record: SQSRecord) -> None:
         )
         for recipient in receipt.recipients
     ]
-    for outcome in bootstrap.router().route(deliveries):
+    try:
+        outcomes = bootstrap.router().route(deliveries)
+    except Exception:
+        # The framework turns it into a partial batch response and would say nothing of the reason.
+        logger.exception("mail not routed", tries=record.attributes.approximate_receive_count)
+        raise
+    for outcome in outcomes:
         report(outcome)
 
 

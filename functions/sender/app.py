@@ -37,7 +37,13 @@ def deliver_record(deliverer: Deliverer, record: SQSRecord) -> None:
     if not slash or not slug or not job_id:
         raise MailRejected("a job reads {slug}/{outbox id}", code="job_malformed")
     logger.set_correlation_id(record.body)
-    report(deliverer.deliver(slug, job_id))
+    try:
+        outcome = deliverer.deliver(slug, job_id)
+    except Exception:
+        # The framework turns it into a partial batch response and would say nothing of the reason.
+        logger.exception("job not handled", tries=record.attributes.approximate_receive_count)
+        raise
+    report(outcome)
 
 
 def report(outcome: DeliverOutcome) -> None:

@@ -25,8 +25,8 @@ if TYPE_CHECKING:
     from servelo.services.deliver import Deliverer, Sweeper
     from servelo.services.emails import Emails
     from servelo.services.feedback import Feedback
-    from servelo.services.replay import Replay
     from servelo.services.members import Members
+    from servelo.services.replay import Replay
     from servelo.services.route_inbound import Router
     from servelo.services.tenants import Tenants
 

@@ -1,0 +1,44 @@
+"""What documents refer to is there: alarms' runbook sections, links between files, every outcome's remedy."""
+
+import re
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[2]
+PAGES = [*ROOT.glob("*.md"), *(ROOT / "docs").glob("*.md")]
+
+
+def anchors(page: Path) -> set[str]:
+    """The anchors of a page's headings, as GitHub makes them."""
+    titles = re.findall(r"^#+ (.+)$", page.read_text(encoding="utf-8"), re.MULTILINE)
+    return {re.sub(r"[^\w\- ]", "", title.lower()).strip().replace(" ", "-") for title in titles}
+
+
+def test_every_alarm_names_a_section_of_the_runbook():
+    named = set(
+        re.findall(r"docs/runbook\.md#([a-z-]+)", (ROOT / "template.yaml").read_text(encoding="utf-8"))
+    )
+    assert named
+    assert set() == named - anchors(ROOT / "docs" / "runbook.md")
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_links_between_pages_lead_somewhere(page: Path):
+    links = re.findall(r"\]\(([^)\s]+)\)", page.read_text(encoding="utf-8"))
+    for link in links:
+        if re.match(r"[a-z]+:", link):
+            continue
+        path, _, anchor = link.partition("#")
+        target = (page.parent / path) if path else page
+        assert target.exists(), link
+        if anchor and target.suffix == ".md":
+            assert anchor in anchors(target), link
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_files_that_pages_name_in_code_are_there(page: Path):
+    for name in re.findall(
+        r"`((?:docs|tests|bench|local|functions|layers|events)/[\w./-]+\.\w+)`", page.read_text("utf-8")
+    ):
+        assert (ROOT / name).exists(), name
