@@ -162,7 +162,8 @@ def _only_person(after: str) -> bool:
     return len(after) <= 120 and ("<>" in after or "@" in after)
 
 
-_DATE_NOW = re.compile(r"[^\w]*(?:[^\W\d_]{1,14}[.,،]?\s+|[^\W\d_]{1,14}[.,،]\s+[^\W\d_]{1,14}\s+)?\d")
+_SOME = r"[^\s\d,.،]{1,20}"
+_DATE_NOW = re.compile(rf"[^\w]*(?:{_SOME}[.,،]*\s+|{_SOME}[.,،]+\s+{_SOME}\s+)?\d")
 
 
 def begins(text: str) -> bool:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 # Verbs of attribution lines: "On … NAME wrote:". Only whole phrases that programs write.
 WROTE: dict[str, tuple[str, ...]] = {
-    "af": ("het geskryf", "skryf"),
+    "af": ("het geskryf", "geskryf", "skryf"),
     "am": ("ጻፈ", "ጻፉ", "ጽፈዋል", "ጽፏል"),
     "ar": ("كتب", "كتبت", "كتب/كتبت", "كَتَب", "تمت كتابة ما يلي بواسطة", "تمت الكتابة بواسطة"),
     "az": ("yazıb", "yazdı", "bunu yazdı"),
@@ -16,11 +16,11 @@ WROTE: dict[str, tuple[str, ...]] = {
     "bg": ("написа", "пише"),
     "bn": ("লিখেছেন", "এ লিখেছেন", "লিখেছে"),
     "bs": ("je napisao", "je napisala", "napisao je"),
-    "ca": ("va escriure", "ha escrit", "escrigué"),
+    "ca": ("va escriure", "missatge de", "ha escrit", "escrigué"),
     "cs": ("napsal", "napsala", "napsal/a", "napsal(a)", "píše", "odesláno"),
     "cy": ("ysgrifennodd",),
     "da": ("skrev", "skrev følgende"),
-    "de": ("schrieb", "schrieb:", "hat geschrieben", "schreibt", "hat folgendes geschrieben"),
+    "de": ("schrieb", "schrieb:", "geschrieben", "schreibt", "hat folgendes geschrieben"),
     "el": ("έγραψε", "έγραψαν", "έγραψε/αν"),
     "en": ("wrote", "writes", "has written", "said", "a wrote"),
     "eo": ("skribis",),
@@ -70,7 +70,7 @@ WROTE: dict[str, tuple[str, ...]] = {
     "nl": ("schreef", "heeft geschreven", "het volgende geschreven"),
     "no": ("skrev", "skrev følgende"),
     "pa": ("ਨੇ ਲਿਖਿਆ",),
-    "pl": ("napisał", "napisała", "napisał(a)", "napisał/a", "pisze", "napisali"),
+    "pl": ("napisał", "napisała", "napisał(a)", "napisał/a", "pisze", "napisali", "wiadomość napisana przez"),
     "pt": ("escreveu", "escreveu o seguinte", "escreve"),
     "ro": ("a scris", "a scris următoarele"),
     "ru": ("написал", "написала", "написал(а)", "написал/а", "пишет", "писал", "написали", "пишут"),

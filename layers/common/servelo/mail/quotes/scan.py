@@ -23,7 +23,6 @@ _QUOTE_MARKS = re.compile(r"^(?:[ \t]*+(?:>|&gt;|＞))++[ \t]?")
 _RULE_FIRST = frozenset("-_=*~+#—–‐‑―─━•")
 _RULE_LAST = frozenset(":：-_=*")
 _ARROWS = (">>> >>>", ">:", ">_<", ">.<", "><")
-_SHORT_ENDS = frozenset((":", "：", ">:", "»:", "):"))
 
 
 @dataclass(slots=True)
@@ -160,7 +159,7 @@ def find_parting(mail: Lines, markers: tuple[str, ...]) -> Parting:
                     forward = first == ">" and not mail.attributions
                     return Parting(index, "forward" if forward else "headers")
             continue
-        if len(text) < 4 and text not in _SHORT_ENDS:
+        if len(text) < 4 and (text[-1] not in ":：" or not shown[index - 1]):
             continue
         last = text[-1]
         if first in _RULE_FIRST or last in _RULE_LAST or len(text) <= 60:
@@ -280,7 +279,7 @@ def _attribution_start(mail: Lines, index: int) -> int:
     """Return the first line of the attribution that ends with line *index*, -1 when it ends none."""
     shown = mail.shown
     best = -1
-    joined = ""
+    joined = person = ""
     blanks = used = 0
     for start in range(index, max(-1, index - attribution.MAX_LINES - 2), -1):
         text = shown[start]
@@ -298,18 +297,35 @@ def _attribution_start(mail: Lines, index: int) -> int:
         if used > attribution.MAX_LINES or len(joined) > attribution.MAX_CHARS:
             break
         sure = attribution.read(joined)
-        if sure == 2 and (
-            best < 0 or attribution.begins(attribution.normalised(text)) or attribution.glued(text, below) > 0
-        ):
+        if sure == 2 and (best < 0 or _opens(mail, start, text, below)):
             return _with_lead(mail, start, joined)
         if sure == 1 and best < 0:
             # A name and a verb: the moment may stand on the line above.
-            best = start
-    return best
+            best, person = start, joined
+    return _with_angle(mail, best, person)[0] if best > 0 else best
+
+
+def _opens(mail: Lines, start: int, text: str, below: str) -> bool:
+    """Whether an attribution opens in this line: with a word or date as they do, or as its paragraph's first."""
+    return (
+        attribution.begins(attribution.normalised(text))
+        or attribution.glued(text, below) > 0
+        or (text[-1] not in ".!?:;" and (start == 0 or not mail.shown[start - 1]))
+    )
+
+
+def _with_angle(mail: Lines, start: int, joined: str) -> tuple[int, str]:
+    """Return (first line, its joined text) with "NAME <" from the line above, when broken within the brackets."""
+    if -1 < joined.find(">") < (joined + "<").find("<") and "<" in mail.shown[start - 1][-200:]:
+        return start - 1, f"{mail.shown[start - 1]} {joined}"
+    return start, joined
 
 
 def _with_lead(mail: Lines, start: int, joined: str) -> int:
     """Return the line where the attribution that is complete from *start* on really begins."""
+    if start == 0:
+        return start
+    start, joined = _with_angle(mail, start, joined)
     if start == 0 or attribution.begins(attribution.normalised(joined)):
         return start
     previous = mail.shown[start - 1]
