@@ -70,3 +70,6 @@ def report(outcome: RouteOutcome) -> None:
 @metrics.log_metrics
 def lambda_handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
     return process_partial_response(event, route_record, processor, context)  # type: ignore[return-value]
+
+
+bootstrap.prepare(bootstrap.router, bootstrap.read_nothing)

@@ -114,3 +114,6 @@ def feedback_record(record: SQSRecord) -> None:
 @metrics.log_metrics
 def feedback_handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
     return process_partial_response(event, feedback_record, processor, context)  # type: ignore[return-value]
+
+
+bootstrap.prepare(bootstrap.store, bootstrap.queue, bootstrap.shared_address, bootstrap.render_nothing)

@@ -272,6 +272,38 @@ def emails() -> Emails:
     return portal_services().emails
 
 
+def prepare(*makers: Callable[[], object]) -> None:
+    """Make things in Lambda's init phase, which has a whole processor, so that no mail waits for them.
+
+    Outside Lambda nothing happens: an import alone must not connect to anything.
+    """
+    if "AWS_LAMBDA_FUNCTION_NAME" in os.environ:
+        for make in makers:
+            make()
+
+
+def read_nothing() -> None:
+    """Read a mail of no meaning: the reader's patterns are compiled when they are first needed."""
+    from servelo.mail.inbound import read_mail
+
+    read_mail(
+        b"From: a@b.example\r\nSubject: x\r\nMIME-Version: 1.0\r\nContent-Type: multipart/alternative; "
+        b"boundary=b\r\n\r\n--b\r\n\r\nx\r\n\r\nOn Mon, 1 Jan 2024 a@b.example wrote:\r\n> y\r\n--b\r\n"
+        b"Content-Type: text/html\r\n\r\n<p>x</p><blockquote type=cite>y</blockquote>\r\n--b--\r\n"
+    )
+
+
+def render_nothing() -> None:
+    """Write a mail of no meaning: the template engine and the templates are loaded when first needed."""
+    from servelo.domain.outbound import MailKind
+    from servelo.domain.tenant import Tenant
+    from servelo.mail import outbound
+
+    tenant = Tenant("none", "None", clock().now())
+    for kind in (MailKind.NOTIFICATION, MailKind.CONFIRMATION, MailKind.TICKET_UPDATE):
+        outbound.preview(kind, tenant)
+
+
 def reset() -> None:
     """Forget everything that was made."""
     for value in list(globals().values()):
