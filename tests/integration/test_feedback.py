@@ -1,4 +1,4 @@
-"""SES events and bounces that arrive: each ends on the very mail it speaks of, in any order, not elsewhere."""
+"""SES events and bounces that arrive: each ends on the mail it speaks of, in any order."""
 
 import itertools
 from dataclasses import replace

@@ -504,8 +504,8 @@ class DynamoStore:
     def settle(self, job: OutboundJob, *, sent_now: bool = False) -> bool:
         """Write what came of a job; one request. False when somebody settled it meanwhile.
 
-        With an id that SES gave the mail just now, the request is a transaction that also makes this id an alias: for
-        threading (answers refer to it) and for feedback (events that carry no tags name it).
+        With an id that SES gave the mail just now, the request is a transaction that also makes this id an
+        alias: for threading (answers refer to it) and for feedback (events that carry no tags name it).
         """
         item = models.OutboxItem(*keys.outbox(job.slug, job.id))
         model = models.OutboxItem
@@ -833,9 +833,7 @@ class DynamoStore:
                 self._sleep(min(1.0, 0.05 * 2**attempt) * random.uniform(0.5, 1.0))  # noqa: S311 - jitter
                 continue
             except PynamoDBException as error:
-                raise StoreUnavailable(
-                    f"DynamoDB: {error.cause_response_code or type(error).__name__}"
-                ) from error
+                raise StoreUnavailable(f"DynamoDB: {_code(error) or type(error).__name__}") from error
             return
         raise StoreUnavailable("DynamoDB: the transaction kept conflicting")
 
@@ -843,13 +841,11 @@ class DynamoStore:
         try:
             return call()
         except (PutError, UpdateError, DeleteError) as error:
-            if error.cause_response_code == "ConditionalCheckFailedException":
+            if _code(error) == "ConditionalCheckFailedException":
                 raise
-            raise StoreUnavailable(f"DynamoDB: {error.cause_response_code}") from error
+            raise StoreUnavailable(f"DynamoDB: {_code(error) or type(error).__name__}") from error
         except (GetError, QueryError, PynamoDBException) as error:
-            raise StoreUnavailable(
-                f"DynamoDB: {error.cause_response_code or type(error).__name__}"
-            ) from error
+            raise StoreUnavailable(f"DynamoDB: {_code(error) or type(error).__name__}") from error
 
     def _get(self, model: type[Any], key: keys.Key) -> Any | None:
         def get() -> Any | None:
@@ -926,6 +922,12 @@ def _from_cursor(cursor: str, index: str, partition: str) -> dict[str, Any] | No
     }
 
 
+def _code(error: PynamoDBException) -> str:
+    """DynamoDB's code, ``""`` for a time-out: pynamodb's own property raises AttributeError there."""
+    response = getattr(error.cause, "response", None) or {}
+    return str(response.get("Error", {}).get("Code", ""))
+
+
 def _lasts(item: Any) -> bool:
     """Tell whether *item* has not expired: TTL deletes up to days later."""
     return bool(int(item.expires_at_epoch or 0) > datetime.now(UTC).timestamp())
@@ -966,12 +968,11 @@ def _view_actions(
 
 def _plain_fields(item: Any, cls: type[Any], *, without: Sequence[str] = ()) -> dict[str, Any]:
     """The fields of *cls* that *item* holds as they are; numbers as int."""
+    held = item.attribute_values
     values = {}
     for name in models.field_names(cls):
-        if name in without:
-            continue
-        value = getattr(item, name, None)
-        if value is not None:
+        value = held.get(name)
+        if value is not None and name not in without:
             values[name] = int(value) if isinstance(value, float) else value
     return values
 
