@@ -25,12 +25,12 @@ class DeadLetters:
         self._urls = dict(urls)
 
     def counts(self) -> list[dict[str, Any]]:
-        """Return ``name``, ``waiting`` and ``dead`` of each queue; three requests a queue."""
+        """Return ``name``, ``waiting`` and ``dead`` of each queue; two requests a queue."""
         found = []
         for name, url in self._urls.items():
             with translated("SQS"):
                 attributes = self._attributes(url, _COUNT, "RedrivePolicy")
-                dead = self._attributes(self._dead_url(attributes), _COUNT)
+                dead = self._attributes(_dead_url(url, attributes), _COUNT)
             found.append({"name": name, "waiting": int(attributes[_COUNT]), "dead": int(dead[_COUNT])})
         return found
 
@@ -42,7 +42,7 @@ class DeadLetters:
         moved = 0
         with translated("SQS"):
             url = self._urls[name]
-            dead_url = self._dead_url(self._attributes(url, "RedrivePolicy"))
+            dead_url = _dead_url(url, self._attributes(url, "RedrivePolicy"))
             while moved < MAX_MOVED:
                 answer = self._sqs.receive_message(
                     QueueUrl=dead_url,
@@ -66,7 +66,8 @@ class DeadLetters:
         found: Mapping[str, str] = answer["Attributes"]
         return found
 
-    def _dead_url(self, attributes: Mapping[str, str]) -> str:
-        arn = json.loads(attributes["RedrivePolicy"])["deadLetterTargetArn"]
-        answer = self._sqs.get_queue_url(QueueName=arn.rpartition(":")[2])
-        return str(answer["QueueUrl"])
+
+def _dead_url(url: str, attributes: Mapping[str, str]) -> str:
+    """A dead-letter queue lies in the account and region of its queue, so their addresses differ by name."""
+    arn = json.loads(attributes["RedrivePolicy"])["deadLetterTargetArn"]
+    return f"{url.rpartition('/')[0]}/{arn.rpartition(':')[2]}"
