@@ -34,6 +34,8 @@ def _why(page: Page) -> None:
 
 def _original(page: Page) -> None:
     page.get_by_text("Original mail as it was laid out").first.click()
+    # A frame out of sight is not laid out.
+    page.locator("iframe").scroll_into_view_if_needed()
     page.frame_locator("iframe").locator("body *").first.wait_for()
 
 
@@ -93,6 +95,7 @@ def main(folder: Path, words: list[str]) -> None:
                         page.goto(api.url + path)
                         page.locator(ready).first.wait_for()
                         act(page)
+                        page.wait_for_load_state("networkidle")
                         page.screenshot(path=folder / f"{name}-{size}-{scheme}.png")
                     context.close()
         browser.close()
