@@ -64,7 +64,21 @@ def document(server: str = "") -> Schema:
                 "Problem": {
                     "description": "A refusal.",
                     "content": {"application/problem+json": {"schema": PROBLEM}},
-                }
+                },
+                # The gateway refuses before the function is asked, in words of its own.
+                "RefusedEarly": {
+                    "description": "A refusal, of the API or of the gateway before it.",
+                    "content": {
+                        "application/problem+json": {"schema": PROBLEM},
+                        "application/json": {
+                            "schema": {
+                                "type": "object",
+                                "properties": {"message": {"type": "string"}},
+                                "required": ["message"],
+                            }
+                        },
+                    },
+                },
             },
             "securitySchemes": {
                 "team": {
@@ -158,6 +172,8 @@ def _responses(each: Route) -> Schema:
         if each.versioned:
             answer["headers"] = {"ETag": {"description": "The version.", "schema": {"type": "string"}}}
         found[str(each.status)] = answer
+    for status in ("401", "429"):
+        found[status] = {"$ref": "#/components/responses/RefusedEarly"}
     found["default"] = {"$ref": "#/components/responses/Problem"}
     return found
 
@@ -192,6 +208,9 @@ belongs to another answers 404, as if it did not exist.
 |---|---|
 """
 _RULES = """
+Only the gateway in front speaks differently: a missing or expired token of the team is 401
+`{"message": "Unauthorized"}`, too many requests 429 `{"message": "Too Many Requests"}`.
+
 **Lists** answer `{"items": […], "next_cursor": "…"}`. Send `next_cursor` as `cursor` for the next page; it is
 null on the last. `limit` is 1 to 100, 50 if left out.
 
