@@ -58,17 +58,26 @@ def part_words(text: str, html: str = "") -> ReplyBody:
 
 def _part(text: str, html: str, *, words_only: bool = False) -> ReplyBody:
     text = text[:MAX_CHARS]
-    if not html.strip() or (len(html) > MAX_EVIDENCE_CHARS and text.strip(INVISIBLE + "\r\n")):
-        return _part_lines(Lines.of_text(text), text)
+    has_text = bool(text.strip(INVISIBLE + "\r\n"))
+    if has_text:
+        body = _part_lines(Lines.of_text(text), text)
+        if not html or (body.quoted_text and not _is_rendered(text)) or len(html) > MAX_EVIDENCE_CHARS:
+            return body
+    elif not html.strip():
+        return ReplyBody(text)
     from servelo.mail.quotes import dom
 
     marked = dom.read(html, words_only=words_only)
     rendered = "\n".join(marked.lines)
-    if not text.strip(INVISIBLE + "\r\n") or _same_words(text, rendered):
-        return _part_lines(_lines_of_html(marked), rendered)
-    mail = Lines.of_text(text)
-    _take_evidence(mail, marked)
-    return _part_lines(mail, text)
+    from_html = _part_lines(_lines_of_html(marked), rendered)
+    if not has_text or _same_words(text, rendered):
+        return from_html
+    return _by_evidence(text, from_html) or body
+
+
+def _is_rendered(text: str) -> bool:
+    """Whether *text* may be the rendering of HTML, in which a blockquote of the author has ``>`` as well."""
+    return "\n>" in text or text.startswith(">")
 
 
 def _lines_of_html(marked: dom.MarkedText) -> Lines:
@@ -77,9 +86,6 @@ def _lines_of_html(marked: dom.MarkedText) -> Lines:
         mail.quoted[index] = 1
     for index in marked.bare:
         mail.bare[index] = 1
-    if all(mail.bare[i] or not mail.shown[i] for i in range(len(mail.lines))):
-        # The whole mail is indented: that says nothing.
-        mail.bare = bytearray(len(mail.lines))
     mail.rest = marked.rest
     mail.signature = marked.signature
     mail.begins = marked.begins | marked.attribution
@@ -93,29 +99,26 @@ def _same_words(text: str, rendered: str) -> bool:
     )
 
 
-def _take_evidence(mail: Lines, marked: dom.MarkedText) -> None:
-    """Mark in the lines of a text part where the markup of its HTML says that a quotation begins."""
-    for start in sorted(marked.begins | marked.rest)[:1]:
-        anchor = _anchor(marked.lines, start)
-        if len(anchor) < 12:
-            continue
-        found = [
-            index
-            for index, line in enumerate(mail.lines)
-            if len(line) < 2000 and _squeezed(line).startswith(anchor[:40])
-        ]
-        if len(found) == 1 and found[0]:
-            mail.begins.add(found[0])
-            if start in marked.rest:
-                mail.rest.add(found[0])
+def _by_evidence(text: str, from_html: ReplyBody) -> ReplyBody | None:
+    """Part *text*, in which no quotation was seen, where the markup of its HTML says that one begins.
 
-
-def _anchor(lines: list[str], start: int) -> str:
-    for line in lines[start : start + 6]:
-        squeezed = _squeezed(line)
-        if squeezed:
-            return squeezed
-    return ""
+    None unless that place is found in the text, once, with all below it quoted in the HTML as well.
+    """
+    quoted = [one for one in map(_squeezed, from_html.quoted_text.split("\n")) if one]
+    quoted = [one for one in quoted if not separators.is_rule(one)]
+    if not quoted or len(quoted[0]) < 8:
+        return None
+    mail = Lines.of_text(text)
+    squeezed = [_squeezed(line) if len(line) <= 4000 else "" for line in mail.lines]
+    found = [i for i, one in enumerate(squeezed) if one[:40] == quoted[0][:40]]
+    if len(found) != 1 or not mail.has_words(0, found[0]):
+        return None
+    last = next(one for one in reversed(squeezed) if one)
+    below = "".join(quoted) + _squeezed(from_html.signature.replace("\n", ""))
+    if last not in below:
+        return None
+    mail.rest = {found[0]}
+    return _part_lines(mail, text)
 
 
 _SQUEEZE = re.compile(r"[\s>*_|\u200b-\u200f\ufeff]+")

@@ -83,7 +83,7 @@ def may_end(line: str) -> bool:
         last = line[-1]
     if last in ":：︓" or last == "\xa0":
         return True
-    if last in "-*_—–=" and ("@" in line or line.rstrip("-*_—–= ")[-5:].casefold() == "wrote"):
+    if last in "-*_—–=" and ("@" in line or line.rstrip("-*_—–=: ")[-5:].casefold() == "wrote"):
         return True
     tail = line[-24:].casefold().rsplit(None, 1)
     if tail and tail[-1].strip("()/-:") in _last_words():
@@ -99,6 +99,7 @@ _AFTER_END = " \t\xa0\u200b\u200e\u200f\u202a\u202b\u202c\u2066\u2067\u2068\u206
 
 def read(text: str) -> int:
     """Return how sure it is that *text*, one line, is an attribution: 0 no, 1 by its person, 2 with its moment."""
+    ruled = text.startswith("---") and text.endswith("---")
     text = normalised(text)
     if not 6 <= len(text) <= MAX_CHARS:
         return 0
@@ -131,6 +132,8 @@ def read(text: str) -> int:
     first_person = outside[max(0, start - 12) : end + 8]
     if any(words in first_person for words in lexicon.FIRST_PERSON):
         return 0
+    if ruled and not after and len(_WORD.findall(before)) <= 8:
+        return 2  # Lotus Notes: "-----NAME wrote: -----"
     if not colon and after and not _only_person(after):
         return 0
     if not colon and not (moment or has_address):
@@ -148,6 +151,11 @@ def read(text: str) -> int:
         # Lotus Notes: "Name/Unit/Firm wrote on 01/02/2012 12:00:00 PM:"
         return 2 if has_date and has_time and words <= 9 else 0
     return 2 if words <= (16 if has_time else 9) else 0
+
+
+def is_sure(text: str) -> bool:
+    """Whether *text*, read as an attribution, may part a mail where no marked quotation follows."""
+    return "<" in normalised(text) or read(text) == 2
 
 
 def _last_verb(outside: str) -> tuple[int, int] | None:

@@ -179,6 +179,8 @@ def find_parting(mail: Lines, markers: tuple[str, ...]) -> Parting:
             if found is not None:
                 budget -= 1
                 start, end = found
+                if not _quote_follows(mail, end) and not attribution.is_sure(" ".join(shown[start:end])):
+                    continue
                 mail.attribute(start, end)
                 if not _quote_follows(mail, end):
                     return Parting(start, "attribution")

@@ -45,10 +45,13 @@ def is_sent_from(line: str) -> bool:
     if not 6 <= len(text) <= MAX_SENT_FROM:
         return False
     starts, ends, devices = _sent_from()
+    if text.startswith("get outlook for"):
+        return len(text) <= 32
+    if text.startswith("sent from "):
+        return len(text) <= 90
     if text.startswith(starts):
-        if text.startswith(("sent from ", "sent via ", "get outlook")):
-            return len(text) <= 90
-        return len(text) <= 60 or any(device in text for device in devices)
+        # "Sent by DHL" and "Enviado por correo certificado" are not about the mail.
+        return len(text) <= 75 and any(device in text for device in devices)
     if text.endswith(ends) and len(text) <= 90:
         return any(device in text for device in devices)
     if len(text) <= 40 and text.endswith(" from mobile"):
