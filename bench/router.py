@@ -33,8 +33,7 @@ def build(aws: CannedAws) -> Any:
         AWS_REGION="eu-west-1",
     )
     aws.install()
-    import boto3
-
+    from servelo.adapters import aws_clients
     from servelo.adapters.dynamodb_store import DynamoStore
     from servelo.adapters.s3_file_store import S3FileStore, S3MailStore
     from servelo.adapters.sqs_job_queue import SqsJobQueue
@@ -50,7 +49,7 @@ def build(aws: CannedAws) -> Any:
             return self.at
 
     store = DynamoStore("bench", "eu-west-1")
-    s3 = boto3.client("s3")
+    s3 = aws_clients.client("s3", "eu-west-1", signature_version="s3v4")
     ring = KeyRing((SigningKey(1, b"b" * 32),))
     clock = Clock()
     admin = Member("admin@acme.example", "Acme Admin", Role.ADMIN)
@@ -59,7 +58,9 @@ def build(aws: CannedAws) -> Any:
         store=store,
         raw_mails=S3MailStore(s3, "mail"),
         files=S3FileStore(s3, "files"),
-        queue=SqsJobQueue(boto3.client("sqs"), "https://sqs.eu-west-1.amazonaws.com/1/outbound"),
+        queue=SqsJobQueue(
+            aws_clients.client("sqs", "eu-west-1"), "https://sqs.eu-west-1.amazonaws.com/1/outbound"
+        ),
         ring=lambda: ring,
         clock=clock,
         mail_domain=MAIL_DOMAIN,

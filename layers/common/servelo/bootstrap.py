@@ -55,24 +55,23 @@ def clock() -> SystemClock:
 
 @cache
 def aws(service: str) -> Any:
-    """Return the boto3 client of *service*, made once.
+    """Return the client of *service*, made once.
 
     Requests that may not be repeated blindly (a mail whose answer was lost) get one attempt only.
     """
-    import boto3
-    from botocore.config import Config
+    from servelo.adapters import aws_clients
 
-    attempts = 1 if service == "sesv2" else 4
-    config = Config(
-        retries={"total_max_attempts": attempts, "mode": "standard"}, connect_timeout=3, read_timeout=20
-    )
+    options: dict[str, Any] = {
+        "retries": {"total_max_attempts": 1 if service == "sesv2" else 4, "mode": "standard"},
+        "connect_timeout": 3,
+        "read_timeout": 20,
+    }
     if service == "s3":
         # Presigned addresses: objects under KMS refuse older signatures, and only the virtual style names the
         # region (else S3 redirects). An address of numbers, as of a local AWS, has no room for a bucket.
-        style: Any = "path" if os.environ.get("AWS_ENDPOINT_URL") else "virtual"
-        config = config.merge(Config(signature_version="s3v4", s3={"addressing_style": style}))
-    make: Any = boto3.client  # its stubs know only literal service names
-    return make(service, region_name=region(), config=config)
+        style = "path" if os.environ.get("AWS_ENDPOINT_URL") else "virtual"
+        options |= {"signature_version": "s3v4", "s3": {"addressing_style": style}}
+    return aws_clients.client(service, region(), **options)
 
 
 @cache
@@ -306,6 +305,9 @@ def render_nothing() -> None:
 
 def reset() -> None:
     """Forget everything that was made."""
+    from servelo.adapters import aws_clients
+
+    aws_clients.session.cache_clear()
     for value in list(globals().values()):
         if hasattr(value, "cache_clear"):
             value.cache_clear()

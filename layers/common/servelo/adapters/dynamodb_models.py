@@ -25,12 +25,15 @@ from pynamodb.constants import BINARY, STRING
 from pynamodb.indexes import AllProjection, GlobalSecondaryIndex, IncludeProjection
 from pynamodb.models import Model
 
+from servelo.adapters import aws_clients
+from servelo.adapters.dynamodb_codec import OnePass
+
 SCHEMA = 1
 
 
 def to_text(moment: datetime) -> str:
     """Return *moment* in UTC with microseconds: as text it sorts by time."""
-    return moment.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
+    return moment.astimezone(UTC).replace(tzinfo=None).isoformat(timespec="microseconds") + "Z"
 
 
 def from_text(text: str) -> datetime:
@@ -67,7 +70,7 @@ class JsonAttribute(Attribute[Any]):
     attr_type = STRING
 
     def serialize(self, value: Any) -> str:
-        return json.dumps(value, default=_plain, ensure_ascii=False, separators=(",", ":"))
+        return _COMPACT.encode(value)
 
     def deserialize(self, value: str) -> Any:
         return json.loads(value)
@@ -79,6 +82,9 @@ def _plain(value: Any) -> Any:
     if isinstance(value, Mapping):
         return dict(value)
     return asdict(value)
+
+
+_COMPACT = json.JSONEncoder(default=_plain, ensure_ascii=False, separators=(",", ":"))
 
 
 class _Gsi1(GlobalSecondaryIndex[Any]):  # type: ignore[no-untyped-call]
@@ -118,7 +124,7 @@ class _Gsi4(GlobalSecondaryIndex[Any]):  # type: ignore[no-untyped-call]
     gsi4sk = UnicodeAttribute(range_key=True)
 
 
-class Item(Model):
+class Item(OnePass, Model):
     """What every item has. ``schema`` is the version of the entity's shape, to read older releases' items."""
 
     class Meta:
@@ -352,14 +358,34 @@ def bind(table_name: str, region: str) -> Connection:
         Item.Meta.region = region  # type: ignore[assignment]
         Item._connection = None
         connection = Item._get_connection()
+        connection.connection._client = _client(region)
         for model in _all_models(Item):
             model._connection = connection
     return connection.connection
+
+
+def _client(region: str) -> Any:
+    """pynamodb would make the same from a session of its own."""
+    meta = Item.Meta
+    return aws_clients.client(
+        "dynamodb",
+        region,
+        parameter_validation=False,
+        connect_timeout=meta.connect_timeout_seconds,
+        read_timeout=meta.read_timeout_seconds,
+        retries={"total_max_attempts": 1 + meta.max_retry_attempts, "mode": "standard"},
+    )
 
 
 def _all_models(model: type[Item]) -> list[type[Item]]:
     return [model] + [m for child in model.__subclasses__() for m in _all_models(child)]
 
 
+_FIELD_NAMES: dict[type[Any], tuple[str, ...]] = {}
+
+
 def field_names(cls: type[Any]) -> tuple[str, ...]:
-    return tuple(f.name for f in fields(cls))
+    names = _FIELD_NAMES.get(cls)
+    if names is None:
+        names = _FIELD_NAMES[cls] = tuple(f.name for f in fields(cls))
+    return names

@@ -54,7 +54,9 @@ def export_tenant(
     for page in s3.get_paginator("list_objects_v2").paginate(Bucket=file_bucket, Prefix=f"{slug}/"):
         for each in page.get("Contents", ()):
             folder.mkdir(parents=True, exist_ok=True)
-            s3.download_file(file_bucket, each["Key"], str(folder / each["Key"].partition("/")[2]))
+            with (folder / each["Key"].partition("/")[2]).open("wb") as file:
+                for piece in s3.get_object(Bucket=file_bucket, Key=each["Key"])["Body"].iter_chunks():
+                    file.write(piece)
     return count
 
 
