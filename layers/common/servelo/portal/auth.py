@@ -229,6 +229,20 @@ def request_magic_link(call: Call) -> Json:
 
 @route(
     "POST",
+    "/api/auth/file-link",
+    who=Who.OPEN,
+    summary="Fetch a file that a mail links to",
+    body={"token": Secret(longest=2048)},
+    answer=answers.DOWNLOAD,
+    idempotent=False,
+    note="401 `link_over` when the link is older than 14 days or not ours.",
+)
+def open_file_link(call: Call) -> Json:
+    return call.services.files.download(call.services.sessions.read_file_link(call.body["token"]))
+
+
+@route(
+    "POST",
     "/api/auth/magic-link/verify",
     who=Who.OPEN,
     summary="Customers: turn the link's token into a session",

@@ -32,7 +32,7 @@ TYPES = {
 # Pages that the script in index.html knows; everything else that is no file is not found.
 PAGES = frozenset(
     "login reset welcome tickets clients members settings emails inbound suppressions tenants operator "
-    "portal".split()
+    "portal file".split()
 )
 
 SECURITY_HEADERS = {

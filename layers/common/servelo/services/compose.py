@@ -23,6 +23,7 @@ from servelo.domain.ticket import Comment, Participant, StoredFile, Ticket
 from servelo.mail import outbound, reply_token, thread
 from servelo.mail.address import identity
 from servelo.mail.reply_token import KeyRing, TokenRole
+from servelo.services import sessions
 from servelo.services.ports import FoldedToken
 
 MAX_TEXT_CHARACTERS = 60_000  # a mail above this says where the rest is; the item limit is 400 kB
@@ -158,8 +159,9 @@ class Composer:
         requester = ticket.requester
         followers = [p for p in ticket.participants[1:] if not p.undeliverable]
         sees = ", ".join(_person(p) for p in (requester, *followers))
-        files, sizes, attached = _files(comment.files)
+        attached, files = self._files(comment)
         content = {
+            **files,
             "event": event,
             "number": ticket.number,
             "subject": ticket.subject,
@@ -167,8 +169,6 @@ class Composer:
             "client_email": comment.author_email,
             "text": shown,
             "truncated": truncated,
-            "files": files,
-            "file_sizes": sizes,
             "unverified": not verified,
             "who_sees": sees,
             "portal_link": f"{self.portal_url}/tickets/{ticket.number}" if self.portal_url else "",
@@ -197,19 +197,18 @@ class Composer:
     ) -> Iterable[OutboundJob]:
         """Yield one update for each participant who did not write it and can be reached."""
         shown, truncated = _shown(comment.text)
-        files, sizes, attached = _files(comment.files)
+        attached, files = self._files(comment)
         author = comment.author_name or tenant.name
         written_by = identity(comment.author_email)
         for person in ticket.participants:
             if identity(person.email) == written_by or person.undeliverable:
                 continue
             content = {
+                **files,
                 "number": ticket.number,
                 "author_name": author,
                 "text": shown,
                 "truncated": truncated,
-                "files": files,
-                "file_sizes": sizes,
                 "who_sees": tenant.name,
                 "portal_link": self._portal_link(tenant, ticket),
             }
@@ -329,6 +328,16 @@ class Composer:
             mail_version=tenant.mail_version,
         )
 
+    def _files(self, comment: Comment) -> tuple[tuple[StoredFile, ...], dict[str, object]]:
+        """Return the files that travel along, and what the template shows of all: links to the others."""
+        travel, stay = _parted(comment.files)
+        links = [sessions.file_link(self.portal_url, each, comment.created_at, self.ring) for each in stay]
+        return travel, {
+            "files": [each.filename for each in (*travel, *stay)],
+            "file_sizes": [each.size_bytes for each in (*travel, *stay)],
+            "file_links": [*[""] * len(travel), *links],
+        }
+
     def _portal_link(self, tenant: Tenant, ticket: Ticket) -> str:
         if not self.portal_url or not tenant.customer_portal:
             return ""
@@ -349,15 +358,15 @@ def _person(participant: Participant) -> str:
     return f"{participant.name} <{participant.email}>" if participant.name else participant.email
 
 
-def _files(files: Sequence[StoredFile]) -> tuple[list[str], list[int], tuple[StoredFile, ...]]:
-    """Names and sizes of *files*, and those that travel along: the first ones, up to the limits."""
+def _parted(files: Sequence[StoredFile]) -> tuple[tuple[StoredFile, ...], tuple[StoredFile, ...]]:
+    """Return the files that travel with a mail, the first ones up to the limit, and the others."""
     room = MAX_ATTACHED_BYTES
-    attached: list[StoredFile] = []
+    travel, stay = [], []
     for each in files:
-        if each.size_bytes <= room and not each.dangerous and len(attached) < MAX_ATTACHED_FILES:
-            attached.append(each)
+        # What runs when opened is not handed on: mail servers refuse the whole mail for it.
+        if each.size_bytes <= room and not each.dangerous:
+            travel.append(each)
             room -= each.size_bytes
-    # Those that travel are listed first: the templates show names in this order.
-    rest = [f for f in files if f not in attached]
-    ordered = [*attached, *rest][:MAX_LISTED_FILES]
-    return [f.filename for f in ordered], [f.size_bytes for f in ordered], tuple(attached)
+        else:
+            stay.append(each)
+    return tuple(travel), tuple(stay)

@@ -18,6 +18,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from enum import StrEnum
 
+from servelo.domain.ticket import StoredFile
 from servelo.errors import Unauthorized
 from servelo.mail.reply_token import KeyRing, KeyState, SigningKey
 from servelo.services.ports import Clock
@@ -26,6 +27,7 @@ TAG_BYTES = 16
 LINK_LIFE = timedelta(days=7)
 INVITATION_LIFE = timedelta(days=7)
 RESET_LIFE = timedelta(hours=1)
+FILE_LIFE = timedelta(days=14)
 
 
 class Purpose(StrEnum):
@@ -34,6 +36,7 @@ class Purpose(StrEnum):
     LINK = "magic link"
     SESSION = "customer session"
     PASSWORD = "choose a password"
+    FILE = "file link"
 
 
 def sign(purpose: Purpose, claims: Mapping[str, str], expires_at: datetime, ring: KeyRing) -> str:
@@ -72,6 +75,18 @@ def _tag(key: SigningKey, purpose: Purpose, body: bytes) -> bytes:
     return hmac.digest(key.secret, label + body, "sha256")[:TAG_BYTES]
 
 
+def file_link(portal_url: str, file: StoredFile, now: datetime, ring: KeyRing) -> str:
+    """Return the address at which *file* can be fetched for 14 days, ``""`` where there is no portal.
+
+    The token stands in the fragment, which no server and no log sees; the page there trades it for a
+    download that lives for minutes.
+    """
+    if not portal_url:
+        return ""
+    claims = {"key": file.object_key, "name": file.filename, "size": str(file.size_bytes)}
+    return f"{portal_url}/file#token={sign(Purpose.FILE, claims, now + FILE_LIFE, ring)}"
+
+
 @dataclass(frozen=True, slots=True)
 class Sessions:
     """Makes and reads the tokens. *ring* is asked each time, so that rotation and revocation show."""
@@ -105,6 +120,18 @@ class Sessions:
         expires_at = self.clock.now() + life
         claims = {"slug": slug, "email": email}
         return sign(Purpose.PASSWORD, claims, expires_at, self.ring()), expires_at
+
+    def read_file_link(self, token: str) -> StoredFile:
+        """Return the file that a link of ``file_link`` names. Raises Unauthorized with ``link_over``."""
+        try:
+            claims = read(Purpose.FILE, token, self.ring(), self.clock.now())[0]
+        except Unauthorized as error:
+            raise Unauthorized(
+                "this link is over; answer the mail and ask for the file", code="link_over"
+            ) from error
+        return StoredFile(
+            "link", claims["key"], claims["name"], "application/octet-stream", int(claims["size"])
+        )
 
     def read_password_link(self, token: str) -> dict[str, str]:
         """Return ``slug`` and ``email``. Raises Unauthorized with ``link_over``."""

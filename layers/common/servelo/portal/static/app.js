@@ -7,7 +7,8 @@ theme();
 watchConnection();
 const door = /^\/portal\/([^/]+)/.exec(location.pathname);
 try {
-  if (door) await (await import("./customer.js")).start(decodeURIComponent(door[1]));
+  if (location.pathname === "/file") await (await import("./file.js")).start();
+  else if (door) await (await import("./customer.js")).start(decodeURIComponent(door[1]));
   else await (await import("./team.js")).start();
 } catch (error) {
   console.error(error);
