@@ -110,7 +110,8 @@ def test_nothing_in_a_mail_runs_loads_moves_or_is_sent(browser: Browser, api: Fa
         article.wait_for()
         for summary in article.locator("summary").all():
             summary.press("Enter")
-        if article.locator("iframe").count():
+        if article.get_by_text("Original mail as it was laid out").count():
+            article.locator("iframe").wait_for(state="attached")
             handle = article.locator("iframe").first.element_handle()
             frame = handle.content_frame() if handle else None
             if frame is not None:

@@ -58,12 +58,11 @@ function mailDocument(html, images, remote) {
 
 /** A block with the mail as its sender laid it out. `findImages` answers {content id: address}, asked only when needed. */
 export function mailFrame(html, { title, findImages, least = 140 }) {
-  const box = el("div", { class: "mail-box" });
-  const frame = el("iframe", { class: "mail-frame", sandbox: "allow-popups allow-popups-to-escape-sandbox", title, referrerpolicy: "no-referrer" });
-  let images = {};
-  let remote = false;
   const offer = el("div", { class: "row small soft offer", hidden: true });
-  function show() {
+  const place = el("div", { role: "status" }, "…");
+  // A frame for each showing: one that is given a second document before it drew the first may stay blank.
+  function show(images, remote) {
+    const frame = el("iframe", { class: "mail-frame", sandbox: "allow-popups allow-popups-to-escape-sandbox", title, referrerpolicy: "no-referrer" });
     const made = mailDocument(html, images, remote);
     frame.srcdoc = made.text;
     // The frame is a stranger to us, so its height cannot be measured: an estimate, and a corner to drag.
@@ -71,10 +70,11 @@ export function mailFrame(html, { title, findImages, least = 140 }) {
     frame.style.setProperty("height", `${Math.min(Math.max(guess, least), Math.round(innerHeight * 0.7))}px`);
     offer.hidden = made.waiting === 0;
     offer.replaceChildren(icon("image"), `${made.waiting} ${made.waiting === 1 ? "picture from the web is" : "pictures from the web are"} not loaded: loading tells the sender that you read the mail.`,
-      el("button", { type: "button", class: "button slim", on: { click: () => { remote = true; show(); frame.focus(); } } }, "Load pictures"));
+      el("button", { type: "button", class: "button slim", on: { click: () => show(images, true).focus() } }, "Load pictures"));
+    place.replaceChildren(frame);
+    return frame;
   }
-  box.append(offer, frame);
-  show();
-  if (/src\s*=\s*["']?cid:/i.test(html)) findImages().then((found) => { images = found; show(); }, () => {});
-  return box;
+  const inside = /src\s*=\s*["']?cid:/i.test(html) ? findImages().catch(() => ({})) : Promise.resolve({});
+  inside.then((images) => requestAnimationFrame(() => show(images, false)));
+  return el("div", { class: "mail-box" }, offer, place);
 }
