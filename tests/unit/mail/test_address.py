@@ -136,3 +136,9 @@ def test_the_last_at_sign_parts_local_part_and_domain() -> None:
 def test_what_has_no_domain_is_shown_and_is_no_mailbox() -> None:
     found = parse_mailboxes("Moderator <moderator>")
     assert (found.mailboxes, found.unqualified, found.names_only) == ((), ("moderator",), ("Moderator",))
+
+
+@pytest.mark.parametrize("value", ["'@examp .com", "To: '@examp .com", "=?utf-8?q?'=40x?=", "x '@ @y z"])
+def test_what_only_looks_like_an_address_is_a_name(value: str):
+    # Found by fuzzing: a mailbox whose addr-spec was empty.
+    assert () == parse_mailboxes(value).mailboxes

@@ -149,20 +149,20 @@ class _Collector:
                     return
             # ``Jo Doe jo@example.org``: the address is what has the ``@``.
             distinct = {identity(one) for one in bare}
-            if bare:
-                if len(distinct) > 1:
-                    self.ambiguous = True
-                address = self._clean(bare[0])
-                self.found.append(Mailbox(name or phrase.replace(bare[0], "").strip(_EDGES + '"()'), address))
-                return
+            if len(distinct) > 1:
+                self.ambiguous = True
+            for one in bare:
+                address = self._clean(one)
+                if address:  # ``'@example`` has an ``@`` and is no address
+                    self.found.append(Mailbox(name or phrase.replace(one, "").strip(_EDGES + '"()'), address))
+                    return
             self.ambiguous = True
         # Some programs wrap name and address in one encoded word. It is an address to show, not one to trust.
         inside = _BARE.search(phrase)
-        if inside and "@" not in joined.replace(inside[0], ""):
+        address = self._clean(inside[0]) if inside else ""
+        if inside and address and "@" not in joined.replace(inside[0], ""):
             self.ambiguous = True
-            self.found.append(
-                Mailbox(phrase.replace(inside[0], "").strip(_EDGES + '"()'), inside[0].strip(_EDGES))
-            )
+            self.found.append(Mailbox(phrase.replace(inside[0], "").strip(_EDGES + '"()'), address))
         else:
             self.unqualified += [a.strip() for a in self.angles if a.strip()]
             if phrase or self.unqualified:
