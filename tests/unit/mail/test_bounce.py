@@ -473,3 +473,16 @@ def test_escapes_in_a_notification_bring_no_line_end_and_no_lone_surrogate() -> 
     bounce = read_bounce_bytes(raw(f"From: no-reply@sns.amazonaws.com\n\n{text}\n"))
     written = only(bounce).diagnostic + "".join(bounce.original_message_ids)
     assert written.encode("utf-8").decode("utf-8").isprintable()
+
+
+def test_controls_of_a_notice_do_not_reach_the_diagnostic():
+    # Found by fuzzing: the words of a plain-text notice were taken with the NULs that stood in them.
+    raw = (
+        b"From: MAILER-DAEMON@mx.example\nSubject: failure notice\n\n"
+        b"Hi. This is the qmail-send program at mx.example.\nI'm afraid I wasn't able to deliver your message.\n\n"
+        b"<joe@x.example>:\nSorry, no mailbox here by that n\x02\x00\x00ame. (#5.1.1)\n"
+    )
+    (one,) = read_bounce_bytes(raw).recipients
+    assert "joe@x.example" == one.recipient
+    assert "no mailbox here" in one.diagnostic
+    assert one.diagnostic.isprintable()

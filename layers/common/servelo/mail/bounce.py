@@ -427,7 +427,7 @@ def _recipient(
         action=action,
         status=status,
         permanent=permanent,
-        diagnostic=words[:MAX_DIAGNOSTIC_CHARS],
+        diagnostic=one_line(words[:MAX_DIAGNOSTIC_CHARS]),
         reason=name,
         original_recipient=original if original.lower() != address.lower() else "",
     )

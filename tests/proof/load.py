@@ -1,0 +1,312 @@
+"""Load: a local stack takes mails by SMTP as fast as it holds; then everything is counted.
+
+    python -m tests.proof.load [--mails 300] [--flood 100] [--window 100] [--connections 4]
+
+First N mails of many customers to two tenants: new tickets, answers by token, mail to nobody, bad tokens, spam.
+The senders stop while more than ``--window`` receipts wait on the inbound queue, so what is measured is the
+rate that the stack holds. Then one tenant is flooded without a window, and a mail to the other is sent after
+every tenth of the flood: how long did those wait? At the end:
+
+    accepted mails = tickets + comments + recorded rejections, each exactly once
+    every promised mail ended and lies in the mailbox exactly once
+    memory of each process of the stack, at the start, half-way and the end
+
+Prints one line a figure; exit status 1 when a count is wrong. Only 127.0.0.1 is spoken to.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import smtplib
+import statistics
+import sys
+import threading
+import time
+from collections import Counter
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from email import message_from_bytes, policy
+from email.message import EmailMessage
+from pathlib import Path
+from typing import Any
+
+from local.settings import HOST
+from local.stack import LocalStack
+from servelo.domain.inbound_record import Outcome
+
+from tests.local_stack import running_stack
+
+PATIENCE_SECONDS = 1800
+COMMENTS = {Outcome.COMMENT_CLIENT, Outcome.COMMENT_TEAM, Outcome.COMMENT_HELD, Outcome.NOTE_UNVERIFIED}
+ENDED = {"accepted", "delivered"}
+
+
+@dataclass
+class Figures:
+    """What was seen. ``wrong`` is empty when every count is right."""
+
+    sent: int = 0
+    seconds: float = 0.0
+    outcomes: Counter[str] = field(default_factory=Counter)
+    lags: dict[str, list[float]] = field(default_factory=dict)
+    flood_lags: list[float] = field(default_factory=list)
+    other_lags: list[float] = field(default_factory=list)
+    flood: int = 0
+    flood_seconds: float = 0.0
+    tickets: int = 0
+    comments: int = 0
+    jobs: Counter[str] = field(default_factory=Counter)
+    delivered: int = 0
+    memory: list[dict[str, int]] = field(default_factory=list)
+    wrong: list[str] = field(default_factory=list)
+
+    def lines(self) -> Iterator[str]:
+        """Yield the figures, one sentence each."""
+        every = [lag for lags in self.lags.values() for lag in lags]
+        yield f"{self.sent} mails accepted and settled in {self.seconds:.1f} s: {self.sent / self.seconds:.1f} a second"
+        yield f"receipt to ticket: median {_median(every):.2f} s, 95 % {_high(every):.2f} s, longest {max(every, default=0):.2f} s"
+        yield f"outcomes: {dict(self.outcomes)}; {self.tickets} tickets, {self.comments} comments"
+        yield f"mails promised: {dict(self.jobs)}; delivered to the mailbox: {self.delivered}"
+        if self.flood:
+            rate = self.flood / self.flood_seconds
+            yield f"flood of {self.flood} to one tenant: settled in {self.flood_seconds:.1f} s ({rate:.1f} a second)"
+            yield f"   the flooded tenant's mail waited {_median(self.flood_lags):.1f} s (median), {max(self.flood_lags):.1f} s at most"
+            yield f"   the other tenant's mail waited {_median(self.other_lags):.1f} s (median), {max(self.other_lags):.1f} s at most"
+        for name in sorted(set().union(*self.memory)):
+            yield f"memory of {name}: " + " -> ".join(f"{each.get(name, 0) // 1024} MB" for each in self.memory)
+        yield from (f"WRONG: {sentence}" for sentence in self.wrong)
+
+
+def drive(stack: LocalStack, *, mails: int, flood: int, window: int, connections: int) -> Figures:
+    """Run the whole load against *stack*, which must be fresh, and count."""
+    figures = Figures()
+    load = _Load(stack, window)
+    figures.memory.append(_memory())
+    began = time.monotonic()
+    load.send(range(mails // 2), connections)
+    figures.memory.append(_memory())
+    load.send(range(mails // 2, mails), connections)
+    load.settle()
+    figures.seconds = time.monotonic() - began
+    figures.sent = load.accepted
+    figures.memory.append(_memory())
+    if flood:
+        _flood(load, figures, flood, connections)
+        figures.memory.append(_memory())
+    load.count(figures)
+    return figures
+
+
+def _flood(load: _Load, figures: Figures, flood: int, connections: int) -> None:
+    step = max(1, flood // 10)
+    load.window = 10**9
+    began = time.monotonic()
+    for start in range(0, flood, step):
+        load.send(range(start, min(flood, start + step)), connections, "flood")
+        load.send(range(start, start + 1), 1, "other")
+    load.settle()
+    figures.flood, figures.flood_seconds = flood, time.monotonic() - began
+
+
+class _Load:
+    """Sends, waits and counts; thread-safe where senders share it."""
+
+    def __init__(self, stack: LocalStack, window: int) -> None:
+        self.stack = stack
+        self.window = window
+        self.accepted = 0
+        self._lock = threading.Lock()
+        self._domain = stack.settings.mail_domain
+        self._sqs = stack.aws.client("sqs")
+        self._queue = stack.outputs["InboundQueueUrl"]
+        self._answerable: list[str] = []
+        self._read: set[str] = set()
+
+    def send(self, numbers: range, connections: int, kind: str = "mixed") -> None:
+        self._find_reply_addresses()
+        with ThreadPoolExecutor(connections) as pool:
+            for done in [
+                pool.submit(self._send_some, numbers[each::connections], kind) for each in range(connections)
+            ]:
+                done.result()
+
+    def _send_some(self, numbers: range, kind: str) -> None:
+        with smtplib.SMTP(HOST, self.stack.settings.smtp_port, timeout=120) as smtp:
+            for place, number in enumerate(numbers):
+                if place % 10 == 0:
+                    self._wait_for_room()
+                mail, recipient = self._mail(number, kind)
+                smtp.send_message(mail, from_addr=str(mail["From"]), to_addrs=[recipient])
+                with self._lock:
+                    self.accepted += 1
+
+    def _mail(self, number: int, kind: str) -> tuple[EmailMessage, str]:
+        mail = EmailMessage(policy=policy.SMTP)
+        # Confirmations are budgeted for each address and domain: many of both.
+        sender = f"{kind}{number}@customers{number // 50}.example"
+        recipient, subject = f"{('acme', 'globex')[number % 2]}@{self._domain}", f"{kind} {number}"
+        if kind != "mixed":
+            recipient = f"{'acme' if kind == 'flood' else 'globex'}@{self._domain}"
+        elif number % 10 == 3:
+            recipient = f"nobody{number}@{self._domain}"
+        elif number % 10 == 6:
+            recipient = f"reply+{'A' * 40}@{self._domain}"
+        elif number % 10 == 9:
+            mail["X-Test-Verdict"] = "spam=FAIL"
+        elif number % 10 in (4, 7) and self._answerable:
+            with self._lock:
+                sender, recipient = self._answerable[number % len(self._answerable)].split(" ")
+        mail["From"], mail["To"], mail["Subject"] = sender, recipient, subject
+        mail["Message-ID"] = f"<{kind}-{number}-{len(self._read)}@load.example>"
+        mail.set_content(f"Mail number {number}.\n\n" + "Something broke, please help. " * 20)
+        return mail, recipient
+
+    def _find_reply_addresses(self) -> None:
+        """Customers' reply addresses, from the confirmations that came so far."""
+        for name in sorted(set(self.stack.mailbox.names()) - self._read)[:200]:
+            self._read.add(name)
+            mail = message_from_bytes(self.stack.mailbox.raw(name) or b"", policy=policy.default)
+            to = str(mail["Delivered-To"])
+            if to.startswith("mixed") and str(mail["Reply-To"]).startswith("reply+"):
+                self._answerable.append(f"{to} {mail['Reply-To']}")
+
+    def _wait_for_room(self) -> None:
+        give_up_at = time.monotonic() + PATIENCE_SECONDS
+        while self._waiting(self._queue) > self.window:
+            if time.monotonic() > give_up_at:
+                raise TimeoutError("the inbound queue does not drain")
+            time.sleep(0.1)
+
+    def _waiting(self, queue_url: str) -> int:
+        names = ["ApproximateNumberOfMessages", "ApproximateNumberOfMessagesNotVisible"]
+        found = self._sqs.get_queue_attributes(QueueUrl=queue_url, AttributeNames=names)["Attributes"]
+        return sum(int(found[name]) for name in names)
+
+    def settle(self) -> None:
+        """Return once both queues are empty, or the patience is over: the counts then tell."""
+        give_up_at = time.monotonic() + PATIENCE_SECONDS
+        queues = [self._queue, self.stack.outputs["OutboundQueueUrl"]]
+        while time.monotonic() < give_up_at and any(self._waiting(each) for each in queues):
+            time.sleep(0.2)
+
+    def count(self, figures: Figures) -> None:
+        """Compare what was accepted with what the table and the mailbox hold."""
+        records, tickets, comments, jobs = self._items()
+        figures.tickets, figures.comments = len(tickets), len(comments)
+        for record in records:
+            outcome = record["outcome"]["S"]
+            figures.outcomes[outcome] += 1
+            lag = (_time(record["processed_at"]["S"]) - _time(record["received_at"]["S"])).total_seconds()
+            subject = record.get("subject", {}).get("S", "")
+            if subject.startswith("flood"):
+                figures.flood_lags.append(lag)
+            elif subject.startswith("other"):
+                figures.other_lags.append(lag)
+            else:
+                figures.lags.setdefault(record["slug"]["S"], []).append(lag)
+        figures.jobs.update(job["state"]["S"] for job in jobs)
+        named = [str(mail["Message-ID"]) for mail in self._sent()]
+        figures.delivered = len(named)
+        made = sum(n for each, n in figures.outcomes.items() if each.startswith("ticket_"))
+        added = sum(n for each, n in figures.outcomes.items() if each in COMMENTS)
+        dead = sum(self._waiting(self.stack.outputs[name]) for name in self.stack.outputs if "DeadLetter" in name)
+        for sentence, good in {
+            f"{self.accepted} mails were accepted, {len(records)} are recorded": self.accepted == len(records),
+            f"{made} records say a ticket was made, there are {len(tickets)}": made == len(tickets),
+            f"{made + added} comments are due, there are {len(comments)}": made + added == len(comments),
+            f"promised mails ended as {dict(figures.jobs)}": set(figures.jobs) <= ENDED,
+            f"{len(jobs)} mails were promised, {len(named)} came": len(jobs) == len(named),
+            f"{len(named) - len(set(named))} mails came twice": len(named) == len(set(named)),
+            f"{dead} dead letters": not dead,
+        }.items():
+            if not good:
+                figures.wrong.append(sentence)
+
+    def _items(self) -> tuple[list[Any], list[Any], list[Any], list[Any]]:
+        records, tickets, comments, jobs = [], [], [], []
+        kinds = {"INBOUND": records, "TICKET": tickets, "OUTBOX": jobs}
+        pages = self.stack.aws.client("dynamodb").get_paginator("scan")
+        for page in pages.paginate(TableName=self.stack.outputs["TableName"]):
+            for item in page["Items"]:
+                pk, sk = item["pk"]["S"], item["sk"]["S"]
+                if sk.startswith("COMMENT#"):
+                    comments.append(item)
+                elif sk in kinds and not pk.endswith("#COUNTER"):
+                    kinds[sk].append(item)
+        return records, tickets, comments, jobs
+
+    def _sent(self) -> Iterator[EmailMessage]:
+        for name in self.stack.mailbox.names():
+            yield message_from_bytes(self.stack.mailbox.raw(name) or b"", policy=policy.default)  # type: ignore[misc]
+
+
+def _time(text: str) -> datetime:
+    found = datetime.fromisoformat(text.replace("Z", "+00:00"))
+    return found if found.tzinfo else found.replace(tzinfo=UTC)
+
+
+def _median(values: list[float]) -> float:
+    return statistics.median(values) if values else 0.0
+
+
+def _high(values: list[float]) -> float:
+    return sorted(values)[int(len(values) * 0.95)] if values else 0.0
+
+
+def _memory() -> dict[str, int]:
+    """Return resident kB by kind of process, of this one and all below it; empty where there is no /proc."""
+    children: dict[int, list[int]] = {}
+    found: dict[int, tuple[str, int]] = {}
+    for folder in Path("/proc").glob("[0-9]*"):
+        try:
+            status = dict(
+                line.split(":\t", 1) for line in (folder / "status").read_text().splitlines() if ":\t" in line
+            )
+            command = (folder / "cmdline").read_bytes().split(b"\0")
+        except OSError:
+            continue
+        children.setdefault(int(status["PPid"]), []).append(int(folder.name))
+        words = b" ".join(command).decode("utf-8", "replace")
+        kind = "the local AWS" if "ministack" in words and "worker" not in words else "functions"
+        found[int(folder.name)] = (kind, int(status.get("VmRSS", "0 kB").split()[0]))
+    import os
+
+    total: Counter[str] = Counter()
+    todo = [os.getpid()] if found else []
+    while todo:
+        process = todo.pop()
+        kind, size = found.get(process, ("functions", 0))
+        total["SES, HTTP and the senders" if process == os.getpid() else kind] += size
+        todo += children.get(process, [])
+    return dict(total)
+
+
+def main() -> int:
+    """Run from the command line; 1 when a count is wrong."""
+    parser = argparse.ArgumentParser(description="Drive a local stack at the rate it holds, then count.")
+    parser.add_argument("--mails", type=int, default=300)
+    parser.add_argument("--flood", type=int, default=100)
+    parser.add_argument("--window", type=int, default=100)
+    parser.add_argument("--connections", type=int, default=4)
+    parser.add_argument("--json", type=Path, help="write the figures here, too")
+    chosen = parser.parse_args()
+    with running_stack() as stack:
+        figures = drive(
+            stack,
+            mails=chosen.mails,
+            flood=chosen.flood,
+            window=chosen.window,
+            connections=chosen.connections,
+        )
+    for line in figures.lines():
+        print(line)
+    if chosen.json:
+        chosen.json.write_text(json.dumps(list(figures.lines()), indent=1), encoding="utf-8")
+    return 1 if figures.wrong else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
