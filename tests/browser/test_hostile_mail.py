@@ -60,9 +60,8 @@ def corpus() -> list[str]:
     if not file.is_file():
         return []
     found = [json.loads(line)["payload"] for line in file.read_text().splitlines()]
-    wanted = int(
-        os.environ.get("SERVELO_XSS_SAMPLE") or (len(found) if os.environ.get("SERVELO_PROOF") else 60)
-    )
+    usual = len(found) if os.environ.get("SERVELO_PROOF") else 60
+    wanted = int(os.environ.get("SERVELO_XSS_SAMPLE") or usual)
     return random.Random(4).sample(found, min(wanted, len(found)))
 
 
