@@ -9,6 +9,8 @@ boto3 is left out on purpose: its clients are these very ones, and importing it 
 
 from __future__ import annotations
 
+import base64
+import json
 from functools import cache
 from typing import Any
 
@@ -62,3 +64,72 @@ def _remember_endpoints(made: Any) -> None:
         return found[name]
 
     resolver.construct_endpoint = construct_endpoint
+
+
+def plain_json(made: Any) -> None:
+    """Let a DynamoDB client write and read JSON as it is, without a walk along the service's model.
+
+    pynamodb's parameters are DynamoDB's own typed values already. In answers binary values stay base64 text.
+    Errors are read by botocore as ever.
+    """
+    from botocore.serialize import JSONSerializer
+
+    serializer, endpoint = getattr(made, "_serializer", None), getattr(made, "_endpoint", None)
+    if type(getattr(serializer, "_serializer", serializer)) is not JSONSerializer:
+        return  # another protocol, or another botocore
+    if endpoint is None or not hasattr(endpoint, "_response_parser_factory"):
+        return
+    made._serializer = _JsonSerializer(made.meta.service_model.metadata)
+    endpoint._response_parser_factory = _JsonParsers(endpoint._response_parser_factory)
+
+
+class _JsonSerializer:
+    def __init__(self, metadata: Any) -> None:
+        self._prefix = metadata["targetPrefix"]
+        self._content_type = f"application/x-amz-json-{metadata['jsonVersion']}"
+
+    def serialize_to_request(self, parameters: Any, operation_model: Any) -> dict[str, Any]:
+        return {
+            "url_path": "/",
+            "query_string": {},
+            "method": "POST",
+            "headers": {
+                "X-Amz-Target": f"{self._prefix}.{operation_model.name}",
+                "Content-Type": self._content_type,
+            },
+            "body": _ENCODER.encode(parameters).encode(),
+        }
+
+
+class _JsonParsers:
+    """Stands where botocore makes a parser for each answer."""
+
+    def __init__(self, factory: Any) -> None:
+        self._factory = factory
+
+    def create_parser(self, protocol: str) -> Any:
+        return _JsonParser(self._factory.create_parser(protocol))
+
+
+class _JsonParser:
+    def __init__(self, parser: Any) -> None:
+        self._parser = parser
+
+    def parse(self, response: Any, shape: Any) -> Any:
+        if response["status_code"] >= 300:
+            return self._parser.parse(response, shape)
+        headers = response["headers"]
+        parsed = json.loads(response["body"] or b"{}")
+        parsed["ResponseMetadata"] = {
+            "RequestId": headers.get("x-amzn-requestid", ""),
+            "HTTPStatusCode": response["status_code"],
+            "HTTPHeaders": headers,
+        }
+        return parsed
+
+
+def _base64(value: bytes) -> str:
+    return base64.b64encode(value).decode("ascii")
+
+
+_ENCODER = json.JSONEncoder(default=_base64, separators=(",", ":"), check_circular=False)

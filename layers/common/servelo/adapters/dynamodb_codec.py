@@ -82,8 +82,18 @@ class OnePass:
                 found[name] = {kind: serialize(value) if serialize else value}
         return found
 
+    @classmethod
+    def _instantiate(cls, attribute_values: Typed) -> Any:
+        # pynamodb's name: every item that is read comes by here.
+        stored = cls._get_discriminator_class(attribute_values) or cls  # type: ignore[attr-defined]
+        if not issubclass(stored, cls):
+            raise ValueError(f"cannot read a {stored.__name__} as {cls.__name__}")
+        item = stored.__new__(stored)
+        item._container_deserialize(attribute_values)
+        return item
+
     def _container_deserialize(self, attribute_values: Typed) -> None:
-        # pynamodb's name: it is called for items read and for those that an update returns.
+        # pynamodb's name: called with what an update returns.
         plan = self._plan()
         values = plan.constants.copy()
         for name, make in plan.made:

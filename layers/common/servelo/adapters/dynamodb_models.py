@@ -6,6 +6,7 @@ and write units follow the stored size. The table name and region are set once b
 
 from __future__ import annotations
 
+import base64
 import json
 import zlib
 from collections.abc import Mapping
@@ -60,8 +61,10 @@ class LongTextAttribute(Attribute[str]):
     def serialize(self, value: str) -> bytes:
         return zlib.compress(value.encode("utf-8", "replace"), 6)
 
-    def deserialize(self, value: bytes) -> str:
-        return zlib.decompress(value).decode("utf-8")
+    def deserialize(self, value: bytes | str) -> str:
+        # As on the wire it is base64: ``aws_clients.plain_json`` leaves it so.
+        packed = base64.b64decode(value) if isinstance(value, str) else value
+        return zlib.decompress(packed).decode("utf-8")
 
 
 class JsonAttribute(Attribute[Any]):
@@ -367,7 +370,7 @@ def bind(table_name: str, region: str) -> Connection:
 def _client(region: str) -> Any:
     """pynamodb would make the same from a session of its own."""
     meta = Item.Meta
-    return aws_clients.client(
+    client = aws_clients.client(
         "dynamodb",
         region,
         parameter_validation=False,
@@ -375,6 +378,8 @@ def _client(region: str) -> Any:
         read_timeout=meta.read_timeout_seconds,
         retries={"total_max_attempts": 1 + meta.max_retry_attempts, "mode": "standard"},
     )
+    aws_clients.plain_json(client)
+    return client
 
 
 def _all_models(model: type[Item]) -> list[type[Item]]:
