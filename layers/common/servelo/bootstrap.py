@@ -139,16 +139,21 @@ def feedback() -> Feedback:
 
 @cache
 def router() -> Router:
+    return router_on(store(), queue(), clock())
+
+
+def router_on(store: Any, queue: Any, clock: Any) -> Router:
+    """Return a router on another store, queue and clock (restore)."""
     from servelo.services.route_inbound import Router
 
     s = settings()
     return Router(
-        store=store(),
+        store=store,
         raw_mails=raw_mails(),
         files=files(),
-        queue=queue(),
+        queue=queue,
         ring=key_ring().ring,
-        clock=clock(),
+        clock=clock,
         mail_domain=s.mail_domain,
         portal_url=s.portal_url,
         operator_inbox=s.operator_inbox,

@@ -61,6 +61,14 @@ def add_to(commands: Any) -> None:
     p.add_argument("--since", default="", help="replay: from this time on (ISO 8601)")
     p.add_argument("--failed", action="store_true", help="replay: only what came to nothing")
     p.add_argument("--dry-run", action="store_true", help="replay: print what would differ, write nothing")
+    p.add_argument(
+        "--from-bucket",
+        action="store_true",
+        help="replay: raw mails since --since that the table, restored, does not know; of all tenants",
+    )
+    p.add_argument(
+        "--named-too", action="store_true", help="with --from-bucket: to our addresses in To and Cc, too"
+    )
     p.add_argument("--limit", type=int, default=50)
 
     p = command("outbound", "mails sent and to be sent; retry", _outbound)
@@ -262,9 +270,14 @@ def _inbound(args: argparse.Namespace) -> int:
         return OK
     if not args.ids and not args.since and not args.failed:
         return _usage("name records, or --since TIME, or --failed")
-    since = datetime.fromisoformat(args.since) if args.since else None
+    try:
+        since = datetime.fromisoformat(args.since) if args.since else None
+    except ValueError:
+        return _usage("--since takes a time such as 2026-11-23T12:00:00+00:00")
     if since is not None and since.tzinfo is None:
         since = since.replace(tzinfo=UTC)
+    if args.from_bucket:
+        return _restore(args, since)
     replay = bootstrap.replay()
     results = (
         [replay.replay(args.tenant, each, dry_run=args.dry_run) for each in args.ids]
@@ -285,6 +298,50 @@ def _inbound(args: argparse.Namespace) -> int:
         ),
     )
     return OK
+
+
+def _restore(args: argparse.Namespace, since: datetime | None) -> int:
+    from servelo.operate.restore import Restore, stored_in
+
+    if since is None or args.ids:
+        return _usage("--from-bucket takes --since: the moment to which the table was restored")
+    settings = bootstrap.settings()
+    restore = Restore(
+        make_router=bootstrap.router_on,
+        store=bootstrap.store(),
+        raw_mails=bootstrap.raw_mails(),
+        stored=stored_in(bootstrap.aws("s3"), settings.mail_bucket),
+        mail_domain=settings.mail_domain,
+    )
+    found = list(restore.run(since, named_too=args.named_too, dry_run=args.dry_run))
+    _show(
+        args,
+        (
+            {
+                "raw mail": each.object_key,
+                "to": _without_token(each.recipient),
+                "outcome": each.outcome,
+                "tenant": each.slug,
+                "ticket": each.ticket_number or "",
+            }
+            for each in found
+            if each.outcome != "known"
+        ),
+    )
+    unread = sum(each.outcome == "envelope_unknown" for each in found)
+    if unread:
+        return _failed(
+            f"{unread} raw mails do not say who they were for; they are listed and were left alone"
+        )
+    return OK
+
+
+def _without_token(recipient: str) -> str:
+    from servelo.mail.address import split_addr_spec
+    from servelo.mail.reply_token import token_of
+
+    local, domain = split_addr_spec(recipient)
+    return f"reply+…@{domain}" if token_of(local) else recipient
 
 
 def _record_row(record: InboundRecord) -> dict[str, Any]:
