@@ -46,7 +46,7 @@ shots: setup  ## pictures of every page, phone and desktop, light and dark, into
 	$(PYTHON) -m tests.browser.shots
 
 proof: setup  ## the long version of every proof (docs/reliability.md); hours
-	SERVELO_PROOF=1 $(PYTHON) -m pytest tests/unit tests/integration $(wildcard tests/proof) tests/e2e
+	SERVELO_PROOF=1 $(PYTHON) -m pytest tests/unit tests/integration $(wildcard tests/proof) tests/e2e $(if $(BROWSER),tests/browser)
 
 bench: setup  ## figures, as ratios within one run; PEERS=1 adds django-helpdesk
 	$(PYTHON) -m bench

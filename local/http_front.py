@@ -2,6 +2,10 @@
 
 Source: API Gateway developer guide, "Working with AWS Lambda proxy integrations for HTTP APIs" and "Routing
 API requests". Not played: throttling, access logs, time limits other than the function's own.
+
+It also stands before the buckets for browsers: the local AWS speaks TLS with an authority of this machine's
+own, which no browser knows. Presigned addresses in the API's answers are given this server's origin, and
+what is asked of them is handed on as it is, signature and all.
 """
 
 from __future__ import annotations
@@ -10,10 +14,13 @@ import base64
 import json
 import logging
 import re
+import ssl
 import threading
+import urllib.error
 import urllib.parse
+import urllib.request
 import uuid
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -24,9 +31,10 @@ from local.jwt import BadToken, Verifier
 from local.settings import HOST, LocalSettings
 from local.template import Authorizer, Route
 
-MAX_BODY_BYTES = 10 * 1024 * 1024  # of an HTTP API; Lambda's own 6 MB come first
+MAX_BODY_BYTES = 11 * 1024 * 1024  # an upload of 10 MB and its form; of Lambda the 6 MB below come first
 MAX_EVENT_BYTES = 6 * 1024 * 1024
 TEXT = re.compile(r"text/|application/(json|xml|javascript)|[^;]*\+(json|xml)")
+_HANDED_ON = frozenset({"content-type", "range", "if-none-match"})
 log = logging.getLogger("local.http_front")
 
 
@@ -171,6 +179,41 @@ def read_answer(result: Any) -> Answer:
     return Answer(int(result["statusCode"]), headers, body)
 
 
+class Buckets:
+    """The buckets that a browser may reach by presigned addresses.
+
+    *names* are theirs, *origin* is the local AWS's, *own_origin* this server's, *authority* the certificate
+    that the local AWS's is signed with.
+    """
+
+    def __init__(self, names: Collection[str], origin: str, own_origin: str, authority: str) -> None:
+        self._names = frozenset(names)
+        self._origin = origin
+        self._own_origin = own_origin
+        self._context = ssl.create_default_context(cafile=authority)
+
+    def holds(self, target: str) -> bool:
+        """Tell whether *target* (path and query) is an object in one of the buckets."""
+        return target.lstrip("/").partition("?")[0].partition("/")[0] in self._names
+
+    def readdressed(self, answer: Answer) -> Answer:
+        """Return *answer* with presigned addresses that lead here."""
+        body = answer.body.replace(f"{self._origin}/".encode(), f"{self._own_origin}/".encode())
+        return Answer(answer.status, answer.headers, body)
+
+    def hand_on(self, method: str, target: str, headers: list[tuple[str, str]], body: bytes) -> Answer:
+        """Ask the local AWS; the Host that was signed is its own, so the signature still holds."""
+        kept = {name: value for name, value in headers if name.lower() in _HANDED_ON}
+        request = urllib.request.Request(  # noqa: S310 - our own https origin
+            f"{self._origin}{target}", data=body or None, headers=kept, method=method
+        )
+        try:
+            with urllib.request.urlopen(request, context=self._context, timeout=60) as response:  # noqa: S310
+                return Answer(response.status, response.getheaders(), response.read())
+        except urllib.error.HTTPError as error:
+            return Answer(error.code, list(error.headers.items()), error.read())
+
+
 class HttpFront:
     """The HTTP API on ``settings.http_port``.
 
@@ -184,8 +227,10 @@ class HttpFront:
         routes: list[Route],
         invoke: Callable[[str, bytes], Any],
         fetch_keys: Callable[[str], dict[str, Any]],
+        buckets: Buckets | None = None,
     ) -> None:
         self._routes = routes
+        self._buckets = buckets
         self._invoke = invoke
         self._verifiers: dict[Authorizer, Verifier] = {}
         for route in routes:
@@ -205,6 +250,8 @@ class HttpFront:
 
     def answer(self, method: str, target: str, headers: list[tuple[str, str]], body: bytes) -> Answer:
         """Route, authorize and invoke; the answer is what a client of API Gateway would see."""
+        if self._buckets is not None and self._buckets.holds(target):
+            return self._buckets.hand_on(method, target, headers, body)
         found = find_route(self._routes, method, target.partition("?")[0])
         if found is None:
             return _message(404, "Not Found")
@@ -227,7 +274,8 @@ class HttpFront:
         if len(encoded) > MAX_EVENT_BYTES:
             return _message(413, "Request Entity Too Large")
         try:
-            return read_answer(self._invoke(route.function, encoded))
+            answer = read_answer(self._invoke(route.function, encoded))
+            return self._buckets.readdressed(answer) if self._buckets is not None else answer
         except Exception:
             log.exception("%s failed", route.key)
             return _message(500, "Internal Server Error")
@@ -260,7 +308,7 @@ class _Requests(BaseHTTPRequestHandler):
             answer = self.front.answer(self.command, self.path, self.headers.items(), self.rfile.read(length))
         self.send_response(answer.status)
         for name, value in answer.headers:
-            if name.lower() != "content-length":
+            if name.lower() not in ("content-length", "transfer-encoding", "connection"):
                 self.send_header(name, value)
         self.send_header("Content-Length", str(len(answer.body)))
         self.end_headers()

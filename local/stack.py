@@ -22,7 +22,7 @@ from typing import Any, Protocol, TypeVar
 from local import build, certificates
 from local.aws import ARTIFACTS_BUCKET, LocalAws
 from local.emulator import ENVIRON_FILE
-from local.http_front import HttpFront, make_event
+from local.http_front import Buckets, HttpFront, make_event
 from local.mailbox import Mailbox, MailboxServer
 from local.ses_inbound import SesInbound
 from local.ses_outbound import SesOutbound
@@ -92,7 +92,13 @@ class LocalStack:
         self._run(SesOutbound(self.settings, self.mailbox, sns, *self.template.ses_events()))
         self._run(Submission(self.settings, self.certificates, self.mailbox))
         self._run(MailboxServer(self.settings, self.mailbox))
-        self._run(HttpFront(self.settings, self.template.routes(), self.invoke, self._fetch_keys))
+        buckets = Buckets(
+            (self.outputs["FileBucketName"], self.outputs["MailBucketName"]),
+            self.settings.aws_url,
+            self.settings.portal_url,
+            str(self.certificates.authority),
+        )
+        self._run(HttpFront(self.settings, self.template.routes(), self.invoke, self._fetch_keys, buckets))
         with ThreadPoolExecutor() as pool:
             seeded = pool.submit(self._timed, "seed", self._seed)
             warm = pool.submit(self._timed, "warm up", self._warm_up)

@@ -39,8 +39,7 @@ def desk(settings: LocalSettings) -> Demo:
 
 @pytest.fixture
 def opened(browser: Browser) -> Iterator[Page]:
-    # The file store has a certificate of the stack's own authority, which the browser does not know.
-    context = browser.new_context(viewport={"width": 1280, "height": 800}, ignore_https_errors=True)
+    context = browser.new_context(viewport={"width": 1280, "height": 800})
     context.set_default_timeout(20_000)
     expect.set_options(timeout=20_000)
     page = context.new_page()
