@@ -878,6 +878,9 @@ class Router:
 
     def _fit(self, comment: Comment) -> Comment:
         """Put texts that no item can hold into the file bucket, whole, as files of the comment."""
+        texts = (comment.text, comment.quoted_text, comment.signature, comment.full_text, comment.html)
+        if 4 * sum(map(len, texts)) <= MAX_LONG_TEXT_BYTES:
+            return comment  # fits in any case, also uncompressed
 
         def size(text: str) -> int:
             return len(zlib.compress(text.encode("utf-8", "replace"), 1)) if len(text) > 20_000 else len(text)
