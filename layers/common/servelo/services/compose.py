@@ -331,6 +331,7 @@ class Composer:
     def _files(self, comment: Comment) -> tuple[tuple[StoredFile, ...], dict[str, object]]:
         """Return the files that travel along, and what the template shows of all: links to the others."""
         travel, stay = _parted(comment.files)
+        stay = stay[: MAX_LISTED_FILES - len(travel)]
         links = [sessions.file_link(self.portal_url, each, comment.created_at, self.ring) for each in stay]
         return travel, {
             "files": [each.filename for each in (*travel, *stay)],
@@ -364,7 +365,7 @@ def _parted(files: Sequence[StoredFile]) -> tuple[tuple[StoredFile, ...], tuple[
     travel, stay = [], []
     for each in files:
         # What runs when opened is not handed on: mail servers refuse the whole mail for it.
-        if each.size_bytes <= room and not each.dangerous:
+        if each.size_bytes <= room and not each.dangerous and len(travel) < MAX_ATTACHED_FILES:
             travel.append(each)
             room -= each.size_bytes
         else:
