@@ -21,12 +21,12 @@ FORWARDS = {
     "chinese": f"发件人：{FROM}\n发送时间：今天\n收件人：{TO}\n主题：故障\n\n你好",
     "quoted": f"> From: {FROM}\n> Date: today\n> Subject: x\n> To: {TO}\n>\n> hello",
     "folded": f"From: Carla Customer\n <{CARLA[1]}>\nDate: today\nSubject: x\n\nhello",
-    "unknown language, dashes": f"-------- Zyx --------\nQwe: {FROM}\nRty: x\nUio: {TO}\n\nhello",
+    "unknown language, dashes": f"-------- Zyx -----\nQwe: {FROM}\nRty: x\nUio: {TO}\n\nhello",
     "unknown language, subject": f"Qwe: {FROM}\nRty: Broken\nUio: {TO}\n\nhello",
 }
 
 NONE = {
-    "a signature": "We need paper.\n\nTel: 1234\nFax: 5678\nMail: shop@partner.example\nWeb: partner.example\n",
+    "a signature": "We need paper.\n\nTel: 1234\nFax: 5678\nMail: shop@partner.example\nWeb: x.example\n",
     "an order": "Order: 12\nDelivery: today\nContact: sales@partner.example\n",
     "a reply's attribution": "Thanks!\n\nOn Mon, Ada <ada@customer.example> wrote:\n> hi\n",
     "two lines": "From: Carla <carla@customer.example>\nhello: you\n\n",

@@ -2,8 +2,8 @@
 
 Two shapes: the original attached as ``message/rfc822`` (its own From field), or its header block copied into
 the text: three or more lines in a row that read ``Word: value``. That it is one is told by the fields' names
-in the languages of ``quotes.lexicon``, and in any other by a line of dashes above it or by the subject that it
-shares with the mail. Without a known name for From, the first address is the author's: programs put From
+in the languages of ``quotes.lexicon``, and in any other by a line of dashes above it or by the subject that
+it shares with the mail. Without a known name for From, the first address is the author's: programs put From
 before To.
 """
 
