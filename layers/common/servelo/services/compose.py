@@ -362,7 +362,8 @@ def _person(participant: Participant) -> str:
 def _parted(files: Sequence[StoredFile]) -> tuple[tuple[StoredFile, ...], tuple[StoredFile, ...]]:
     """Return the files that travel with a mail, the first ones up to the limit, and the others."""
     room = MAX_ATTACHED_BYTES
-    travel, stay = [], []
+    travel: list[StoredFile] = []
+    stay: list[StoredFile] = []
     for each in files:
         # What runs when opened is not handed on: mail servers refuse the whole mail for it.
         if each.size_bytes <= room and not each.dangerous and len(travel) < MAX_ATTACHED_FILES:
