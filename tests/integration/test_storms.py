@@ -57,8 +57,8 @@ def play(world: World, responders: Mapping[str, Mapping[str, str]]) -> int:
     [
         (POLITE, POLITE, 2),
         (POLITE, SILENT, 3),
-        (SILENT, POLITE, 2 + ANSWERS_PER_TICKET_AN_HOUR),
-        (SILENT, SILENT, 2 + 2 * ANSWERS_PER_TICKET_AN_HOUR),
+        (SILENT, POLITE, 3),
+        (SILENT, SILENT, 2 + ANSWERS_PER_TICKET_AN_HOUR),
     ],
     ids=["both say so", "the customer's says so", "the team's says so", "neither says so"],
 )
