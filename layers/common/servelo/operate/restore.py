@@ -257,7 +257,7 @@ class _Then:
 
 
 class _NoQueue:
-    def put(self, jobs: Sequence[tuple[str, str]]) -> None:
+    def put(self, jobs: Sequence[tuple[str, str]], *, delay_seconds: int = 0) -> None:
         """Queue nothing: restored mails wait for a person."""
 
 

@@ -72,7 +72,7 @@ class Portal:
                     logger.warning("request failed", error=error.code, detail=error.detail)
                 response = _problem(found_problem)
             except Exception:
-                # The traceback holds no values of the request: only names of functions and lines.
+                # What is logged of it holds no values: only names of classes, functions and lines.
                 logger.exception("request broke")
                 response = _problem(
                     problems.problem(500, "internal_error", "Something is wrong on our side. Try again.")
