@@ -56,7 +56,14 @@ class Verifier:
                 and float(claims.get("nbf", 0)) <= now
                 and float(claims.get("iat", 0)) <= now + 1
             )
-        except (ValueError, KeyError, TypeError, InvalidSignature, binascii.Error) as error:
+        except (
+            ValueError,
+            KeyError,
+            TypeError,
+            InvalidSignature,
+            binascii.Error,
+            RecursionError,  # JSON nested without end
+        ) as error:
             raise BadToken(str(error)) from error
         if not good:
             raise BadToken("issuer, audience or time")

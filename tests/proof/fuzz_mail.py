@@ -126,11 +126,16 @@ def seeds(target: str, folder: Path | None) -> list[bytes]:
         mails += [path.read_bytes()[:MAX_BYTES] for path in paths]
     if target == "parse_mailboxes":
         fields = (line for mail in mails for line in mail[:4000].splitlines() if b"@" in line)
-        return [b'"A, B" <a@b.example>, c@d.example (x)', b"=?utf-8?q?=C3=A9?= <a@[127.0.0.1]>", *fields][:2000]
+        return [b'"A, B" <a@b.example>, c@d.example (x)', b"=?utf-8?q?=C3=A9?= <a@[127.0.0.1]>", *fields][
+            :2000
+        ]
     if target == "verify_token":
         return [GOOD_TOKEN.encode(), f"reply+{GOOD_TOKEN}+x".encode(), GOOD_TOKEN.lower().encode(), b"A" * 44]
     if target == "part_reply":
-        return [b"Thanks!\n\nOn Mon, Ada wrote:\n> Hello\n<p>Thanks</p><blockquote>Hello</blockquote>", *mails]
+        return [
+            b"Thanks!\n\nOn Mon, Ada wrote:\n> Hello\n<p>Thanks</p><blockquote>Hello</blockquote>",
+            *mails,
+        ]
     return mails
 
 

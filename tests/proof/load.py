@@ -76,7 +76,9 @@ class Figures:
             yield f"   the flooded tenant's mail waited {_median(self.flood_lags):.1f} s (median), {max(self.flood_lags):.1f} s at most"
             yield f"   the other tenant's mail waited {_median(self.other_lags):.1f} s (median), {max(self.other_lags):.1f} s at most"
         for name in sorted(set().union(*self.memory)):
-            yield f"memory of {name}: " + " -> ".join(f"{each.get(name, 0) // 1024} MB" for each in self.memory)
+            yield f"memory of {name}: " + " -> ".join(
+                f"{each.get(name, 0) // 1024} MB" for each in self.memory
+            )
         yield from (f"WRONG: {sentence}" for sentence in self.wrong)
 
 
@@ -212,9 +214,12 @@ class _Load:
         figures.delivered = len(named)
         made = sum(n for each, n in figures.outcomes.items() if each.startswith("ticket_"))
         added = sum(n for each, n in figures.outcomes.items() if each in COMMENTS)
-        dead = sum(self._waiting(self.stack.outputs[name]) for name in self.stack.outputs if "DeadLetter" in name)
+        dead = sum(
+            self._waiting(self.stack.outputs[name]) for name in self.stack.outputs if "DeadLetter" in name
+        )
         for sentence, good in {
-            f"{self.accepted} mails were accepted, {len(records)} are recorded": self.accepted == len(records),
+            f"{self.accepted} mails were accepted, {len(records)} are recorded": self.accepted
+            == len(records),
             f"{made} records say a ticket was made, there are {len(tickets)}": made == len(tickets),
             f"{made + added} comments are due, there are {len(comments)}": made + added == len(comments),
             f"promised mails ended as {dict(figures.jobs)}": set(figures.jobs) <= ENDED,

@@ -265,7 +265,8 @@ def play(desk: Desk, authority: Authority, monkeypatch: pytest.MonkeyPatch) -> N
         desk.receive(mail(from_=CUSTOMER, text=TEXT), ACME)
         desk.call("GET", "/api/tickets/1", claims=ADMIN)
     with monkeypatch.context() as broken:
-        broken.setattr(bootstrap.store(), "tenant", _raising(RuntimeError(f"a defect of ours: {TEXT}, {CUSTOMER}")))
+        defect = RuntimeError(f"a defect of ours: {TEXT}, {CUSTOMER}")
+        broken.setattr(bootstrap.store(), "tenant", _raising(defect))
         desk.call("GET", "/api/tickets", claims=ADMIN)
     with monkeypatch.context() as broken:
         broken.setattr(bootstrap.aws("kms"), "decrypt", _raising(lost))
