@@ -4,13 +4,16 @@ Trigger  the table's stream, ReportBatchItemFailures. Only what can be found is 
          a ticket whose subject or people changed. The postings themselves come by too and are passed over.
 """
 
-from typing import Any
+from __future__ import annotations
 
-from aws_lambda_powertools.utilities.typing import LambdaContext
+from typing import TYPE_CHECKING, Any
 
 from servelo import bootstrap
 from servelo.adapters.stream_records import changed_words
 from servelo.observability import logger
+
+if TYPE_CHECKING:
+    from aws_lambda_powertools.utilities.typing import LambdaContext
 
 
 @logger.inject_lambda_context
@@ -25,3 +28,6 @@ def lambda_handler(event: dict[str, Any], context: LambdaContext) -> dict[str, A
             logger.exception("a change could not be indexed")
             return {"batchItemFailures": [{"itemIdentifier": record["dynamodb"]["SequenceNumber"]}]}
     return {"batchItemFailures": []}
+
+
+bootstrap.prepare(bootstrap.store)

@@ -4,22 +4,22 @@ Trigger  SQS, ReportBatchItemFailures; each record is the SES notification of on
          cannot be handled now goes back on the queue alone, and after its last try to the dead-letter queue.
 """
 
-from typing import Any
+from __future__ import annotations
 
-from aws_lambda_powertools.utilities.batch import BatchProcessor, EventType, process_partial_response
-from aws_lambda_powertools.utilities.data_classes.sqs_event import SQSRecord
-from aws_lambda_powertools.utilities.typing import LambdaContext
+from typing import TYPE_CHECKING, Any
 
 from servelo import bootstrap
 from servelo.adapters import ses_receipt
+from servelo.batch import handle_each
 from servelo.observability import count, count_by, logger, metrics, seconds
 from servelo.services.route_inbound import Delivery, RouteOutcome
 
-processor = BatchProcessor(event_type=EventType.SQS, raise_on_entire_batch_failure=False)
+if TYPE_CHECKING:
+    from aws_lambda_powertools.utilities.typing import LambdaContext
 
 
-def route_record(record: SQSRecord) -> None:
-    receipt = ses_receipt.read(record.body)
+def route_record(record: dict[str, Any]) -> None:
+    receipt = ses_receipt.read(record["body"])
     if receipt is None:
         return
     logger.set_correlation_id(receipt.ses_message_id)
@@ -35,13 +35,7 @@ def route_record(record: SQSRecord) -> None:
         )
         for recipient in receipt.recipients
     ]
-    try:
-        outcomes = bootstrap.router().route(deliveries)
-    except Exception:
-        # The framework turns it into a partial batch response and would say nothing of the reason.
-        logger.exception("mail not routed", tries=record.attributes.approximate_receive_count)
-        raise
-    for outcome in outcomes:
+    for outcome in bootstrap.router().route(deliveries):
         report(outcome)
 
 
@@ -69,7 +63,7 @@ def report(outcome: RouteOutcome) -> None:
 @logger.inject_lambda_context
 @metrics.log_metrics
 def lambda_handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
-    return process_partial_response(event, route_record, processor, context)  # type: ignore[return-value]
+    return handle_each(event, route_record)
 
 
 bootstrap.prepare(bootstrap.router, bootstrap.read_nothing)

@@ -6,23 +6,23 @@ Triggers  deliver   SQS outbound, ReportBatchItemFailures: a job is ``{slug}/{ou
           feedback  SQS, ReportBatchItemFailures: SES configuration-set events, carried by SNS.
 """
 
-import json
-from typing import Any
+from __future__ import annotations
 
-from aws_lambda_powertools.utilities.batch import BatchProcessor, EventType, process_partial_response
-from aws_lambda_powertools.utilities.data_classes.sqs_event import SQSRecord
-from aws_lambda_powertools.utilities.typing import LambdaContext
+import json
+from typing import TYPE_CHECKING, Any
 
 from servelo import bootstrap
+from servelo.batch import handle_each
 from servelo.errors import MailRejected
 from servelo.observability import count, count_by, logger, metrics, seconds
 from servelo.services.deliver import Deliverer, DeliverOutcome
 
+if TYPE_CHECKING:
+    from aws_lambda_powertools.utilities.typing import LambdaContext
+
 # A mail that its own server refuses at the last moment still goes through SES (3 s to connect, 20 s to
 # answer) and is settled after that.
 RESERVE_SECONDS = 25
-
-processor = BatchProcessor(event_type=EventType.SQS, raise_on_entire_batch_failure=False)
 
 _METRICS = {
     "accepted": "MailSent",
@@ -32,18 +32,12 @@ _METRICS = {
 }
 
 
-def deliver_record(deliverer: Deliverer, record: SQSRecord) -> None:
-    slug, slash, job_id = record.body.partition("/")
+def deliver_record(deliverer: Deliverer, record: dict[str, Any]) -> None:
+    slug, slash, job_id = record["body"].partition("/")
     if not slash or not slug or not job_id:
         raise MailRejected("a job reads {slug}/{outbox id}", code="job_malformed")
-    logger.set_correlation_id(record.body)
-    try:
-        outcome = deliverer.deliver(slug, job_id)
-    except Exception:
-        # The framework turns it into a partial batch response and would say nothing of the reason.
-        logger.exception("job not handled", tries=record.attributes.approximate_receive_count)
-        raise
-    report(outcome)
+    logger.set_correlation_id(record["body"])
+    report(deliverer.deliver(slug, job_id))
 
 
 def report(outcome: DeliverOutcome) -> None:
@@ -77,10 +71,10 @@ def lambda_handler(event: dict[str, Any], context: LambdaContext) -> dict[str, A
     with bootstrap.smtp_connections(time_left) as connections:
         deliverer = bootstrap.deliverer(connections)
 
-        def handle(record: SQSRecord) -> None:
+        def handle(record: dict[str, Any]) -> None:
             deliver_record(deliverer, record)
 
-        return process_partial_response(event, handle, processor, context)  # type: ignore[return-value]
+        return handle_each(event, handle)
 
 
 @logger.inject_lambda_context
@@ -93,8 +87,8 @@ def sweep_handler(event: dict[str, Any], context: LambdaContext) -> dict[str, An
     return {"queued": found}
 
 
-def feedback_record(record: SQSRecord) -> None:
-    body = json.loads(record.body)
+def feedback_record(record: dict[str, Any]) -> None:
+    body = json.loads(record["body"])
     if isinstance(body, dict) and isinstance(body.get("Message"), str) and "eventType" not in body:
         if not body["Message"].startswith("{"):
             return  # SNS's and SES's set-up messages
@@ -113,7 +107,7 @@ def feedback_record(record: SQSRecord) -> None:
 @logger.inject_lambda_context
 @metrics.log_metrics
 def feedback_handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
-    return process_partial_response(event, feedback_record, processor, context)  # type: ignore[return-value]
+    return handle_each(event, feedback_record)
 
 
-bootstrap.prepare(bootstrap.store, bootstrap.queue, bootstrap.shared_address, bootstrap.render_nothing)
+bootstrap.prepare(bootstrap.store, bootstrap.shared_address, bootstrap.render_nothing)

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import base64
 import json
+import re
 from functools import cache
 from typing import Any
 
@@ -20,15 +21,61 @@ SERVICES = ("cloudformation cognito-idp dynamodb kms lambda s3 secretsmanager se
 _ONE_ENDPOINT = frozenset({"dynamodb", "kms", "secretsmanager", "sesv2", "sqs"})
 
 
+# Regions of AWS's ordinary partition; China's and the governments' have other names and other domains.
+_ORDINARY_REGION = re.compile(r"^(us|eu|ap|sa|ca|me|af|il|mx)\-\w+\-\d+$")
+# What botocore's file of 1.2 MB says of them that a client with an endpoint rule set still asks for.
+_ENDPOINTS = {
+    "version": 3,
+    "partitions": [
+        {
+            "partition": "aws",
+            "partitionName": "AWS Standard",
+            "dnsSuffix": "amazonaws.com",
+            "regionRegex": _ORDINARY_REGION.pattern,
+            "regions": {},
+            "services": {
+                # Of us-east-1 botocore asks for S3 under its older, global name.
+                "s3": {
+                    "partitionEndpoint": "aws-global",
+                    "isRegionalized": True,
+                    "defaults": {"signatureVersions": ["s3v4"]},
+                    "endpoints": {
+                        "aws-global": {
+                            "credentialScope": {"region": "us-east-1"},
+                            "hostname": "s3.amazonaws.com",
+                        }
+                    },
+                }
+            },
+            "defaults": {
+                "hostname": "{service}.{region}.{dnsSuffix}",
+                "protocols": ["https"],
+                "signatureVersions": ["v4"],
+                "variants": [],
+            },
+        }
+    ],
+}
+
+
 @cache
-def session() -> Any:
-    """Return the one botocore session of this process: it holds the credentials and the parsed models."""
+def session(ordinary: bool = True) -> Any:
+    """Return the one botocore session of this process: it holds the credentials and the parsed models.
+
+    *ordinary*: for regions of AWS's ordinary partition.
+    """
     from botocore.loaders import Loader
     from botocore.session import get_session
 
     class DirectLoader(Loader):
         def list_available_services(self, type_name: str) -> list[str]:
             return SERVICES
+
+        def load_data_with_path(self, name: str) -> tuple[Any, str]:
+            if name == "endpoints" and ordinary:
+                return _ENDPOINTS, ""
+            found: tuple[Any, str] = super().load_data_with_path(name)
+            return found
 
     made = get_session()
     made.register_component("data_loader", DirectLoader())
@@ -39,9 +86,8 @@ def client(service: str, region: str, **options: Any) -> Any:
     """Return a new client of *service*, one of ``SERVICES``; *options* go to botocore's ``Config``."""
     from botocore.config import Config
 
-    made = session().create_client(
-        service, region, config=Config(user_agent=session().user_agent(), **options)
-    )
+    from_ = session(_ORDINARY_REGION.fullmatch(region) is not None)
+    made = from_.create_client(service, region, config=Config(user_agent=from_.user_agent(), **options))
     if service in _ONE_ENDPOINT:
         _remember_endpoints(made)
     return made
