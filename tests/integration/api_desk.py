@@ -126,6 +126,7 @@ class Desk:
             dead_letters=DeadLetters(world.sqs, {"outbound": world.queue_url}),
             probe=lambda: self.probe,
             replay=self._replay,
+            admit=world.router.admit,
             clock=world.clock,
             mail_domain=MAIL_DOMAIN,
             shared_sender=f"notify@{MAIL_DOMAIN}",

@@ -283,6 +283,7 @@ def portal_services() -> Services:
         ),
         probe=lambda: smtp_connections().probe,
         replay=decide_again,
+        admit=lambda slug, number: replay().not_spam(slug, number),
         clock=clock(),
         mail_domain=s.mail_domain,
         shared_sender=s.shared_sender,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from servelo.domain.ticket import Participant, TicketStatus
+from servelo.errors import Conflict
 from servelo.portal import answers
 from servelo.portal.answers import Json
 from servelo.portal.fields import Choice, Email, Field, Flag, Group, Items, Pattern, Text, Whole
@@ -285,8 +286,11 @@ def mark_spam(call: Call) -> Json:
     note="409 `not_spam` when it is no spam.",
 )
 def mark_not_spam(call: Call) -> Json:
-    call.services.tickets.not_spam(call.caller.of_tenant, call.path["number"], call.origin)
-    return _detail(call, call.path["number"])
+    slug, number = call.caller.of_tenant.slug, call.path["number"]
+    call.services.tickets.get(slug, number)
+    if not call.services.admit(slug, number):
+        raise Conflict("this ticket is not in spam", code="not_spam")
+    return _detail(call, number)
 
 
 @route(

@@ -30,6 +30,9 @@ from servelo.services.tickets import Tickets
 # Decides a delivery anew: (slug, record id, dry run) to what was decided.
 Replay = Callable[[str, str, bool], Outcome]
 
+# Lets a spam ticket's mail in: (slug, number) to whether it was in spam still.
+Admit = Callable[[str, int], bool]
+
 
 @dataclass(frozen=True, slots=True)
 class Services:
@@ -54,6 +57,7 @@ class Services:
     portal_url: str
     stage: str
     decide_again: Replay
+    admit: Admit
 
     def inbound_record(self, slug: str, record_id: str) -> InboundRecord:
         """Return one delivery's record. Raises NotFound."""
@@ -86,6 +90,7 @@ def build_services(
     dead_letters: Any,
     probe: Callable[[], SmtpProbe],
     replay: Replay,
+    admit: Admit,
     clock: Clock,
     mail_domain: str,
     shared_sender: str,
@@ -121,6 +126,7 @@ def build_services(
         portal_url=portal_url,
         stage=stage,
         decide_again=replay,
+        admit=admit,
     )
 
 

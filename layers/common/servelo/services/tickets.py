@@ -505,51 +505,6 @@ class Tickets:
                 self.store.put_client(replace(client, blocked=True))
         return ticket
 
-    def not_spam(self, tenant: Tenant, number: int, origin: str) -> None:
-        """Let a mail in as if it came now: the team is told, a proven sender gets the confirmation.
-
-        Raises:
-            NotFound: no such ticket.
-            Conflict: ``not_spam``.
-        """
-        slug = tenant.slug
-        ticket = self.get(slug, number)
-        refused = Conflict("this ticket is not in spam", code="not_spam")
-        if ticket.status is not TicketStatus.SPAM:
-            raise refused
-        comments, _ = self.store.conversation(slug, number, 1)
-        now = self.clock.now()
-        composer = self._composer(origin)
-        jobs: tuple[OutboundJob, ...] = ()
-        if comments:
-            first = replace(comments[0], created_at=now)
-            verified = UNVERIFIED not in first.warnings
-            seen = self._reachable(ticket)
-            confirm = (
-                verified
-                and not first.automatic
-                and not seen.requester.undeliverable
-                and first.author_role is not AuthorRole.TEAM
-            )
-            jobs = composer.for_new_ticket(
-                tenant, seen, first, confirm=confirm, verified=verified, cause=f"not spam#{ticket.version}"
-            )
-        folded = composer.folded(ticket) if jobs else ()
-        patch = TicketPatch(
-            slug=slug,
-            number=number,
-            updated_at=now,
-            status=TicketStatus.OPEN,
-            unread=True,
-            folded_key_ids=composer.folded_key_ids(ticket) if folded else None,
-        )
-        try:
-            self.post.commit(
-                Change(slug=slug, patch=patch, jobs=jobs, folded=folded, seen_status=TicketStatus.SPAM)
-            )
-        except ChangeRefused as error:
-            raise refused from error
-
     def change_requester(self, tenant: Tenant, number: int, requester: Participant) -> Ticket:
         """Make *requester* the one the ticket is for; who it was before is no participant any more.
 
