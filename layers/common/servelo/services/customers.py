@@ -55,12 +55,12 @@ class Customers:
         except NotFound:
             return
         who = identity(email)
-        client: Client | None = self.store.client(slug, ids.client_id(slug, who))
         now = self.clock.now()
-        if client is None or client.blocked:
-            return
+        # Counted whether the client exists or not: asking is all that a stranger can do.
         name = f"link#{_digest(who)}#{int(now.timestamp()) // HOUR}"
-        if not self.store.count(slug, name, LINKS_AN_HOUR, HOUR, now):
+        within = self.store.count(slug, name, LINKS_AN_HOUR, HOUR, now)
+        client: Client | None = self.store.client(slug, ids.client_id(slug, who))
+        if client is None or client.blocked or not within:
             return
         token, expires_at = self.sessions.make_link(slug, client.id)
         home = f"{origin}/portal/{slug}"
