@@ -38,8 +38,8 @@ def part_reply(text: str, html: str = "") -> ReplyBody:
     when there is none. With both, the words are those of *text*, and the markup of *html* helps to find where
     the quotation begins; with HTML alone its words are laid out as ``html_text.render`` does.
 
-    ``new_text`` holds lines of the mail in their order and nothing else (a line that an attribution shares with
-    the author's words is cut), and is never empty when the mail has any text. Never raises.
+    ``new_text`` holds lines of the mail in their order and nothing else (a line that an attribution shares
+    with the author's words is cut), and is never empty when the mail has any text. Never raises.
     """
     try:
         return _part(text, html)
@@ -138,23 +138,23 @@ def _part_lines(mail: Lines, text: str) -> ReplyBody:
             # Nothing above: the author answers below, unmarked. Only the attribution goes.
             behind = mail.attributions[cut]
             if any(mail.shown[behind:]):
-                return _answer_below(mail.lines[behind:], mail.lines[cut:behind])
+                return _answer_below(mail.lines, behind)
         return ReplyBody(_joined(mail.lines))
     return _finish(mail, cut)
 
 
 def _joined(lines: list[str]) -> str:
-    """Return *lines* as text without blank lines at both ends and without white space at their ends."""
+    """Return *lines* as text without blank lines at both ends; blank lines alone stay as they are."""
     first, last = 0, len(lines)
     while first < last and not lines[first].strip(INVISIBLE):
         first += 1
     while last > first and not lines[last - 1].strip(INVISIBLE):
         last -= 1
-    return "\n".join([line.rstrip() for line in lines[first:last]]) if first < last else "\n".join(lines)
+    return "\n".join(lines[first:last] if first < last else lines)
 
 
 def _finish(mail: Lines, cut: int) -> ReplyBody:
-    """Return the parts of a mail that is quoted from *cut* on; above it quotations may stand between answers."""
+    """Return the parts of a mail quoted from *cut* on; above, quotations may stand between answers."""
     _join_wrapped_quotes(mail, cut)
     quoted = bytearray(a | b for a, b in zip(mail.quoted[:cut], mail.attributed[:cut], strict=True))
     signed = _signature_below(mail, cut, quoted)
@@ -181,9 +181,15 @@ def _joined_or_none(lines: list[str]) -> str:
     return _joined(lines) if any(line.strip(INVISIBLE) for line in lines) else ""
 
 
-def _answer_below(kept: list[str], dropped: list[str]) -> ReplyBody:
-    sign_at = signature.begin(kept) or len(kept)
-    return ReplyBody(_joined(kept[:sign_at]), _joined_or_none(dropped), _joined_or_none(kept[sign_at:]))
+def _answer_below(lines: list[str], behind: int) -> ReplyBody:
+    """Return the parts of a mail whose words begin at *behind*, below nothing but an attribution."""
+    kept = lines[behind:]
+    sign_at = signature.begin(kept)
+    if not any(line.strip(INVISIBLE) for line in kept[:sign_at]):
+        return ReplyBody(_joined(lines))
+    return ReplyBody(
+        _joined(kept[:sign_at]), _joined_or_none(lines[:behind]), _joined_or_none(kept[sign_at:])
+    )
 
 
 def _end_of_words(mail: Lines, cut: int, signed: int, quoted: bytearray) -> int:
@@ -192,10 +198,11 @@ def _end_of_words(mail: Lines, cut: int, signed: int, quoted: bytearray) -> int:
     last = signed
     while last:
         index = last - 1
-        if mail.shown[index] and not quoted[index] and not bare[index]:
-            # A rule right above a quotation is part of it.
-            if not separators.is_rule(mail.shown[index]) or (last == signed and cut == len(mail.lines)):
-                break
+        above_quotation = last < signed or cut < len(mail.lines)
+        # A rule right above a quotation is part of it.
+        rule = above_quotation and separators.is_rule(mail.shown[index])
+        if mail.shown[index] and not quoted[index] and not bare[index] and not rule:
+            break
         last = index
     if last == signed and cut == len(mail.lines):
         return last
@@ -205,7 +212,7 @@ def _end_of_words(mail: Lines, cut: int, signed: int, quoted: bytearray) -> int:
 
 
 def _trailing_bare(mail: Lines, cut: int) -> bytearray:
-    """Return which bare blockquotes may be quotation: those that no attribution and no parting line is below."""
+    """Return which bare blockquotes may be quotation: those with no attribution or parting line below."""
     if cut < len(mail.lines):
         return bytearray(len(mail.lines))
     above = min(mail.attributions, default=0)
@@ -216,8 +223,8 @@ def _answers(mail: Lines, last: int, quoted: bytearray) -> tuple[list[int], list
     """Return (indexes of lines to keep, of lines of a quotation to drop) above *last*.
 
     One quotation with its attribution goes aside, wherever the answer stands; of several, between answers,
-    all stay: they are what the answers answer. In HTML the author's words may stand within what a mail program
-    marks as one quotation, so there only a quotation above all words goes.
+    all stay: they are what the answers answer. In HTML the author's words may stand within what a mail
+    program marks as one quotation, so there only a quotation above all words goes.
     """
     everything = list(range(last))
     blocks: list[tuple[int, int]] = []
@@ -267,7 +274,7 @@ def _signature_below(mail: Lines, end: int, quoted: bytearray) -> int:
 
 
 def _marked_signature(mail: Lines, kept: list[int], otherwise: int) -> int:
-    """Return where the signature that the markup names begins; none where the author's words stand below it."""
+    """Return where the signature that the markup names begins; none where the author's words are below it."""
     position = len(kept)
     while position and (kept[position - 1] in mail.signature or not mail.shown[kept[position - 1]]):
         position -= 1

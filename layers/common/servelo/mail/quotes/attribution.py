@@ -1,4 +1,4 @@
-"""Attribution lines: "On 3 Apr 2012 at 16:19, Bob <bob@example.com> wrote:", in any of the languages of ``lexicon``.
+"""Attribution lines: "On 3 Apr 2012 at 16:19, Bob <bob@example.com> wrote:", in any language of ``lexicon``.
 
 A line is one for what it holds, not for how one program words it: a moment, a person, a verb of writing, and
 an end in a colon or in that verb. Programs wrap it over up to six lines, quote it, and put rules around it.
@@ -15,10 +15,13 @@ from servelo.mail.quotes import lexicon
 MAX_LINES = 6
 MAX_CHARS = 900
 
-_TIME = re.compile(r"(?<!\d)\d{1,2}\s?[:.hH٫時时點点시]\s?\d{2}(?!\d)|(?<!\d)\d{1,2}\s?[ap]\.?m\b", re.I)
+_TIME = re.compile(
+    r"(?<!\d)\d{1,2}\s?[:.hH٫\u6642\u65f6\u9ede\u70b9\uc2dc]\s?\d{2}(?!\d)|(?<!\d)\d{1,2}\s?[ap]\.?m\b", re.I
+)
 _YEAR = re.compile(r"(?<!\d)(?:1[34]|19|20|25)\d\d(?!\d)")
-_FULL_DATE = re.compile(
-    r"(?<!\d)\d{1,4}\s?(?:[./\-‐-―]\s?|年\s?|년\s?)\d{1,2}\s?(?:[./\-‐-―]\s?|月\s?|월\s?)\d{1,4}(?!\d)"
+_FULL_DATE = re.compile(  # 2.1.2024, 2024年1月2日, 2024년 1월 2일
+    r"(?<!\d)\d{1,4}\s?(?:[./\-\u2010-\u2015]\s?|[\u5e74\ub144]\s?)"
+    r"\d{1,2}\s?(?:[./\-\u2010-\u2015]\s?|[\u6708\uc6d4]\s?)\d{1,4}(?!\d)"
 )
 _NUMBER = re.compile(r"\d+")
 _ADDRESS = re.compile(r"[^\s<>@\"'()\[\],;:]{1,64}@[^\s<>@\"'()\[\],;:]{1,255}")
@@ -32,7 +35,8 @@ _WEAK_END = re.compile(r"(?:[>\])\"”»]|[^\s<>@]+@[^\s<>@]+)\s*[:：]$")
 _ADDRESS_LAST = re.compile(r"@[^\s<>@]+[>\])]*$")
 _WORD = re.compile(r"[^\W\d_]+(?:[.'’-][^\W\d_]+)*")
 _GLUED = re.compile(
-    r"(?:-{3,}\s?|(?<=[^\s,;:>-])\s+)(?=(?:On|Le|Am|El|Il|Em|Op|Den|Dne|Dnia|W dniu|Pada)\s(?:[^\W\d_]{2,12}[.,]{0,2}\s){0,2}\d)"
+    r"(?:-{3,}\s?|(?<=[^\s,;:>-])\s+)"
+    r"(?=(?:On|Le|Am|El|Il|Em|Op|Den|Dne|Dnia|W dniu|Pada)\s(?:[^\W\d_]{2,12}[.,]{0,2}\s){0,2}\d)"
 )
 
 
@@ -98,7 +102,7 @@ _AFTER_END = " \t\xa0\u200b\u200e\u200f\u202a\u202b\u202c\u2066\u2067\u2068\u206
 
 
 def read(text: str) -> int:
-    """Return how sure it is that *text*, one line, is an attribution: 0 no, 1 by its person, 2 with its moment."""
+    """Return how sure it is that *text* is an attribution: 0 no, 1 by its person, 2 by its moment too."""
     ruled = text.startswith("---") and text.endswith("---")
     text = normalised(text)
     if not 6 <= len(text) <= MAX_CHARS:
@@ -162,7 +166,6 @@ def _last_verb(outside: str) -> tuple[int, int] | None:
     found = None
     for match in _verbs().finditer(outside):
         found = match
-        # The verb of the lead words ("Op … schreef") may come early: the last one that has little behind it wins.
     return (found.start(), found.end()) if found is not None else None
 
 
@@ -181,7 +184,7 @@ def begins(text: str) -> bool:
 
 
 def looks_loose(text: str) -> bool:
-    """Whether *text*, standing right above what is known to be a quotation, is its attribution in any language."""
+    """Whether *text*, right above what is known to be a quotation, is its attribution in any language."""
     text = normalised(text)
     if not 4 <= len(text) <= MAX_CHARS:
         return False

@@ -1,8 +1,8 @@
 """What mail programs leave in their HTML around a quotation, carried through the rendering into text.
 
 The HTML is not parsed twice: one pass over its tags puts Unicode noncharacters (U+FDD0 to U+FDD5, which no
-text may hold) where a known marker stands, the renderer of the whole mail lays the text out, and the signs are
-then found in its lines. A ``blockquote`` without any mark of a mail program is called bare: it may be the
+text may hold) where a known marker stands, the renderer of the whole mail lays the text out, and the signs
+are then found in its lines. A ``blockquote`` without any mark of a mail program is called bare: it may be the
 author's own.
 """
 
@@ -16,6 +16,8 @@ from servelo.mail.html_text import render
 BEGIN, END, REST, ATTRIBUTION, BARE, SIGNATURE = "\ufdd0", "\ufdd1", "\ufdd2", "\ufdd3", "\ufdd4", "\ufdd5"
 _SIGNS = re.compile("[\ufdd0-\ufddf]")
 MAX_HTML_CHARS = 1024 * 1024
+MAX_OPEN = 2000  # elements whose ends are looked for
+_INDENTED, _INDENT_END = "indented", "</div>"
 
 _TAG = re.compile(r"<(/?)([a-zA-Z][a-zA-Z0-9]{0,10})((?:[\s/](?:[^<>\"']++|\"[^\"<]*+\"|'[^'<]*+')*+)?)>")
 _ATTRIBUTES = re.compile(
@@ -28,19 +30,22 @@ _COMMENT = re.compile(r"<!--.*?-->", re.S)
 # Within an element of these classes stands a quotation, attribution and all.
 QUOTE_CLASSES = frozenset(
     (
-        "yahoo_quoted protonmail_quote tutanota_quote nylas-quote mailspring-quote zmail_extra freshdesk_quote "
+        "yahoo_quoted protonmail_quote tutanota_quote nylas-quote mailspring-quote zmail_extra "
+        "freshdesk_quote "
         "ms-outlook-mobile-reference-message mail-editor-reference-message-container history-quote-wrapper "
         "lark-mail-quote ntes-mailmaster-quote bloop_original_html airmail_ext_original front-blockquote "
         "reply-previous-message mb_quote qm_original gmail_quote_original mimestream-quote hs_reply_quote "
         "skiff_quote canary_quote spark_quote edison_quoted moz-forward-quote wlmailhtml_quote "
-        "replied-message previous-message quoted-reply mailchat_quote tinymce-quote iCloud-quote gorgias_quote"
+        "replied-message previous-message quoted-reply mailchat_quote tinymce-quote iCloud-quote "
+        "gorgias_quote"
     )
     .casefold()
     .split()
 )
 QUOTE_IDS = frozenset(
     "isreplycontent olk_src_body_section replybody reply_body_quote originalmessage original-content "
-    "mail-editor-reference-message-container outlook-mobile-reference qtmessage spark-quote messagereplysection "
+    "mail-editor-reference-message-container outlook-mobile-reference qtmessage spark-quote "
+    "messagereplysection "
     "isforwardcontentquote history_quote __quoted_text__".split()
 )
 QUOTE_NAMES = frozenset(("quote", "messagereplysection", "quoted-content"))
@@ -120,7 +125,7 @@ def _mark(html: str, words_only: bool) -> str:
             sign = _close(open_elements, name)
             if sign:
                 out.append(html[position : match.start()] + sign)
-                position = match.start()
+                position = match.end() if sign.endswith(_INDENT_END) else match.start()
             continue
         if words_only and name in ("a", "li", "img", "hr", "q"):
             out.append(html[position : match.start()])
@@ -129,8 +134,14 @@ def _mark(html: str, words_only: bool) -> str:
             if name != "hr":
                 continue
         kind = _kind(name, match[3])
+        if kind == _INDENTED and len(open_elements) < MAX_OPEN:
+            # Laid out as a quotation it would be taken for one.
+            open_elements.append((name, _INDENT_END))
+            out.append(html[position : match.start()] + "<div>")
+            position = match.end()
+            continue
         if kind in (BEGIN, BARE, SIGNATURE):
-            if len(open_elements) < 2000:
+            if len(open_elements) < MAX_OPEN:
                 open_elements.append((name, END))
                 out.append(html[position : match.end()] + kind)
                 position = max(position, match.end())
@@ -138,7 +149,7 @@ def _mark(html: str, words_only: bool) -> str:
         if kind:
             out.append(html[position : match.end()] + kind)
             position = max(position, match.end())
-        if name not in ("hr", "p") and not match[3].endswith("/") and len(open_elements) < 2000:
+        if name not in ("hr", "p") and not match[3].endswith("/") and len(open_elements) < MAX_OPEN:
             open_elements.append((name, ""))
     out.append(html[position:])
     return "".join(out)
@@ -176,7 +187,7 @@ def _kind(name: str, attributes: str) -> str:
         if kind_of == "cite" or "gmail_quote" in classes or classes & QUOTE_CLASSES or identity in QUOTE_IDS:
             return BEGIN
         if (style and _INDENT.search(style)) or "webkit-indent-blockquote" in classes:
-            return ""
+            return _INDENTED
         return BARE
     if not (classes or identity or called or marker):
         return ""

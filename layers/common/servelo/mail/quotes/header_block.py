@@ -36,7 +36,7 @@ def _roles() -> dict[str, str]:
 
 
 def field(line: str) -> tuple[str, str] | None:
-    """Return (role, value) when *line* is a header field, else None. Roles are the keys of ``HEADER_NAMES``."""
+    """Return (role, value) when *line* is a header field, else None; roles are keys of ``HEADER_NAMES``."""
     colon = -1
     for index, sign in enumerate(line[:60]):
         if sign in ":：︓" or (

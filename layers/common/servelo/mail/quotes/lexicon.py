@@ -91,8 +91,6 @@ WROTE: dict[str, tuple[str, ...]] = {
     "zh": ("写道", "寫道", "写到", "寫到", "撰寫", "撰写"),
 }
 
-# Words that may follow the verb, up to the colon: "a écrit le", "wrote on 1/2/2012", "ezt írta (időpont: …)".
-# The person can stand behind the verb in these languages: "schrieb NAME <…>:", "schreef NAME:", "skrev NAME:".
 # A first person before or behind the verb is an author telling a story, not a program.
 FIRST_PERSON = (
     "i wrote",
@@ -144,10 +142,11 @@ FIRST_PERSON = (
 # First words of attribution lines, where a line begins with one.
 LEADS = frozenset(
     (
-        "on at am um le il el em op den på pada vào στις tarihinde dne dňa dnia w dana dne në la în data "
-        "quan a az den tor v u у в на от dia zo wo do di fr sa so mo mi ma ti ke to pe su lu me je ve sâ lun mar "
-        "mer jeu ven sam dim 于 在 오전 오후 בתאריך ב יום в. יום‎ في يوم بتاريخ در tarixində ar am den "
-        "2012 kl dana den tanggal ในวันที่ เมื่อ เมื่อวันที่ on: sent: am: le: fre lör sön mån tis ons tors"
+        "on at am um le il el em op den på pada vào στις tarihinde dne dňa dnia w dana në la în "
+        "data quan az tor v u у в на от dia zo wo do di fr sa so mo mi ma ti ke to pe su lu me "
+        "je ve sâ lun mar mer jeu ven sam dim 于 在 오전 오후 בתאריך ב יום в. יום‎ في يوم بتاريخ "
+        "در tarixində ar kl tanggal ในวันที่ เมื่อ เมื่อวันที่ fre lör sön mån tis ons tors "
+        "noong mnamo më ב-"
     ).split()
 )
 
@@ -423,18 +422,19 @@ HEADER_NAMES: dict[str, dict[str, tuple[str, ...]]] = {
     "other": {
         "": tuple(
             (
-                "cc bcc kopie kopia kopi kopija kópia kopya copie copia cópia copie_à cci cco ccn kópie másolat "
-                "másolatot_kap титкос reply-to reply_to importance priority attachments attachment attached_files "
-                "anlagen anlage antwort_an wichtigkeit pièces_jointes pièce_jointe importance_: organization "
-                "датотеке копия копія копие cópia_para con_copia copia_de opia kopio kopio_saaja ref_no mailed-by "
-                "message-id x-mailer to_: resent-from копия: κοινοποίηση κοιν נסה עותק העתק 参照 參照 抄送 副本 参考 "
-                "參考 密送 密件抄送 密件副本 抄送人 참조 숨은참조 참조인 सीसी प्रति: สำเนา สำเนาถึง bilgi önem "
-                "ekler нийт_хуулбар đồng_gửi đồng_kính_gửi cc: نسخة نسخة_إلى رونوشت đính_kèm responder_a "
-                "répondre_à rispondi_a svar_til svara_till odpowiedz_do ответить antworten_an bijlagen bijlage "
-                "allegati allegato anexos adjuntos bilagor vedlegg liitteet załączniki priorité prioridad prioriteit "
-                "priorität reply delivered-to return-path sent_by on_behalf_of in_reply_to in-reply-to list-id "
-                "cópia_oculta ニ重要度 重要度 附件 添付ファイル 첨부 첨부파일 ccひと skopia do_wiadomości dw udw в_копии "
-                "ค่า_cc isikh tembusan salinan vedhæftede_filer bilag tärkeys viktighet prioritet"
+                "cc bcc kopie kopia kopi kopija kópia kopya copie copia cópia copie_à cci cco ccn kópie "
+                "másolat másolatot_kap reply-to reply_to importance priority attachments attachment "
+                "attached_files anlagen anlage antwort_an wichtigkeit pièces_jointes pièce_jointe "
+                "organization датотеке копия копія копие cópia_para con_copia copia_de kopio kopio_saaja "
+                "ref_no mailed-by message-id x-mailer resent-from κοινοποίηση κοιν נסה עותק העתק 参照 "
+                "參照 抄送 副本 参考 參考 密送 密件抄送 密件副本 抄送人 참조 숨은참조 참조인 सीसी प्रति: "
+                "สำเนา สำเนาถึง bilgi önem ekler нийт_хуулбар đồng_gửi đồng_kính_gửi نسخة نسخة_إلى "
+                "رونوشت đính_kèm responder_a répondre_à rispondi_a svar_til svara_till odpowiedz_do "
+                "ответить antworten_an bijlagen bijlage allegati allegato anexos adjuntos bilagor "
+                "vedlegg liitteet załączniki priorité prioridad prioriteit priorität reply delivered-to "
+                "return-path sent_by on_behalf_of in_reply_to in-reply-to list-id cópia_oculta 重要度 "
+                "附件 添付ファイル 첨부 첨부파일 do_wiadomości dw udw в_копии isikh tembusan salinan "
+                "vedhæftede_filer bilag tärkeys viktighet prioritet"
             ).split()
         )
     },
@@ -940,7 +940,7 @@ SENT_FROM_STARTS = (
     "from my blackberry",
     "get outlook for",
     "get [outlook for",
-    "get blueMail for".casefold(),
+    "get bluemail for",
     "sent through",
     "typed on my",
     "written on my",

@@ -1,7 +1,7 @@
 """The lines of a mail, and what parts them: attributions, header blocks, separators, quote marks, markup.
 
-Each line is looked at once. What is costly to look at (could an attribution end here? is this a header block?)
-draws on a budget that no real mail comes near: a thread of years has some hundred such lines.
+Each line is looked at once. What is costly to look at (could an attribution end here? is this a block of
+header fields?) draws on a budget that no real mail comes near: a thread of years has some hundred such lines.
 """
 
 from __future__ import annotations
@@ -94,9 +94,9 @@ class Lines:
 class Parting:
     """Where a mail is parted: from line *index* on everything is quoted, but for what *kind* says.
 
-    *kind*: ``""`` nothing parts the mail (*index* is behind the last line), ``forward`` a mail passed on begins,
-    ``attribution`` one with no marked quotation below it, or ``headers``, ``original``, ``marker``, ``rest``,
-    ``device``.
+    *kind*: ``""`` nothing parts the mail (*index* is behind the last line), ``forward`` a mail passed on
+    begins, ``attribution`` one with no marked quotation below it, or ``headers``, ``original``, ``marker``,
+    ``rest`` (the markup said so), ``device`` (text goes on below "sent from my phone").
     """
 
     index: int
@@ -110,7 +110,6 @@ def find_parting(mail: Lines, markers: tuple[str, ...]) -> Parting:
     share with an attribution is made two.
     """
     lines, shown, quoted, bare = mail.lines, mail.shown, mail.quoted, mail.bare
-    size = len(lines)
     evidence = bool(mail.rest or mail.begins)
     budget = BUDGET
     behind = 0  # lines before this one belong to an attribution already
@@ -134,11 +133,10 @@ def find_parting(mail: Lines, markers: tuple[str, ...]) -> Parting:
         if markers and separators.is_marker(text, markers):
             return Parting(_above_marker(mail, index), "marker")
         if not quoted[index] and (first in ">＞" or (first == "&" and text.startswith("&gt;"))):
-            if "<<<" not in text[:200] and not text.startswith(_ARROWS):
-                quoted[index] = 1
-                if index and not mail.html and not quoted[index - 1] and budget > 0:
-                    budget -= 1
-                    _take_loose(mail, index)
+            quoted[index] = "<<<" not in text[:200] and not text.startswith(_ARROWS)
+            if quoted[index] and index and not mail.html and not quoted[index - 1] and budget > 0:
+                budget -= 1
+                _take_loose(mail, index)
         if quoted[index]:
             if first == ">" and len(text) > 5:
                 if _inner_forward(mail, index):
@@ -153,11 +151,10 @@ def find_parting(mail: Lines, markers: tuple[str, ...]) -> Parting:
                         if not _quote_follows(mail, behind):
                             return Parting(start, "attribution")
                         continue
-            if evidence and index and index in mail.begins:
-                if header_block.read(lines, index) > index:
-                    # A cited block that begins with header fields is how mail programs forward in HTML.
-                    forward = first == ">" and not mail.attributions
-                    return Parting(index, "forward" if forward else "headers")
+            if evidence and index and index in mail.begins and header_block.read(lines, index) > index:
+                # A cited block that begins with header fields is how mail programs forward in HTML.
+                forward = first == ">" and not mail.attributions
+                return Parting(index, "forward" if forward else "headers")
             continue
         if len(text) < 4 and (text[-1] not in ":：" or not shown[index - 1]):
             continue
@@ -169,11 +166,11 @@ def find_parting(mail: Lines, markers: tuple[str, ...]) -> Parting:
                     return Parting(index, "forward")
                 if sort == separators.ORIGINAL or _header_follows(mail, index + 1):
                     return Parting(index, "original")
-        if (":" in text[:60] or "：" in text[:60] or first == "|") and budget > 0:
-            if header_block.field(text) is not None:
-                if header_block.read(lines, index) > index:
-                    return Parting(index, "headers")
-                budget -= IN_VAIN
+        named = (":" in text[:60] or "：" in text[:60] or first == "|") and budget > 0
+        if named and header_block.field(text) is not None:
+            if header_block.read(lines, index) > index:
+                return Parting(index, "headers")
+            budget -= IN_VAIN
         if budget > 0 and attribution.may_end(text):
             found = _read_attribution(mail, index)
             if found is not None:
@@ -184,36 +181,19 @@ def find_parting(mail: Lines, markers: tuple[str, ...]) -> Parting:
                 mail.attribute(start, end)
                 if not _quote_follows(mail, end):
                     return Parting(start, "attribution")
-                if start > index:  # the line was parted: its second half comes next
-                    return _go_on(mail, markers)
                 behind = end
                 continue
             budget -= IN_VAIN
-        if len(text) <= 120 and budget > 0 and index and not shown[index - 1]:
-            if signature.is_named_device(text):
-                if _stands_alone(mail, index):
-                    return Parting(index + 1, "device")
-                budget -= IN_VAIN
-    return Parting(size, "")
-
-
-def _go_on(mail: Lines, markers: tuple[str, ...]) -> Parting:
-    """Read on after a line was made two; the first half is the author's and will not be parted again."""
-    end = max(mail.attributions.values())
-    below = Lines.of(mail.lines[end:], html=mail.html)
-    parting = find_parting(below, markers)
-    mail.lines[end:] = below.lines
-    mail.shown[end:] = below.shown
-    mail.quoted[end:] = below.quoted
-    mail.bare[end:] = below.bare
-    mail.attributed[end:] = below.attributed
-    for start, behind in below.attributions.items():
-        mail.attributions[start + end] = behind + end
-    return Parting(parting.index + end, parting.kind)
+        alone = len(text) <= 120 and budget > 0 and index > 0 and not shown[index - 1]
+        if alone and signature.is_named_device(text):
+            if _stands_alone(mail, index):
+                return Parting(index + 1, "device")
+            budget -= IN_VAIN
+    return Parting(len(lines), "")
 
 
 def _read_attribution(mail: Lines, index: int) -> tuple[int, int] | None:
-    """Return (first line, index behind the last) of the attribution that ends with line *index*, else None."""
+    """Return (first line, index behind the last) of the attribution that ends with line *index*, or None."""
     lines = mail.lines
     text = mail.shown[index]
     if len(text) <= 2000:
@@ -236,7 +216,7 @@ def _read_attribution(mail: Lines, index: int) -> tuple[int, int] | None:
 
 
 def _take_loose(mail: Lines, index: int) -> None:
-    """Take the lines right above the first ``>`` line for its attribution if they look like one in any language."""
+    """Take the lines above the first ``>`` line for its attribution if they look like one."""
     shown = mail.shown
     last = index - 1
     while last > index - 4 and last >= 0 and not shown[last]:
@@ -254,7 +234,7 @@ def _take_loose(mail: Lines, index: int) -> None:
 
 
 def _lost_angle(mail: Lines, index: int) -> bool:
-    """Whether the line is the end of an attribution wrapped before its ``>``: "… <bob@example.com / > wrote:"."""
+    """Whether the line ends an attribution wrapped before its ``>``: "… <bob@example.com / > wrote:"."""
     return (
         not mail.html
         and not mail.quoted[index - 1]
@@ -308,7 +288,7 @@ def _attribution_start(mail: Lines, index: int) -> int:
 
 
 def _opens(mail: Lines, start: int, text: str, below: str) -> bool:
-    """Whether an attribution opens in this line: with a word or date as they do, or as its paragraph's first."""
+    """Whether an attribution opens in this line: with a word or date as they do, or with its paragraph."""
     return (
         attribution.begins(attribution.normalised(text))
         or attribution.glued(text, below) > 0
@@ -317,7 +297,7 @@ def _opens(mail: Lines, start: int, text: str, below: str) -> bool:
 
 
 def _with_angle(mail: Lines, start: int, joined: str) -> tuple[int, str]:
-    """Return (first line, its joined text) with "NAME <" from the line above, when broken within the brackets."""
+    """Return (first line, joined text), with "NAME <" from the line above when broken within the brackets."""
     if -1 < joined.find(">") < (joined + "<").find("<") and "<" in mail.shown[start - 1][-200:]:
         return start - 1, f"{mail.shown[start - 1]} {joined}"
     return start, joined
@@ -339,21 +319,21 @@ def _with_lead(mail: Lines, start: int, joined: str) -> int:
 
 
 def _attribution_end(mail: Lines, index: int) -> int:
-    """Return the index behind the attribution that ends at *index*, with an address and a verb left over below."""
+    """Return the index behind the attribution that ends at *index*, address and verb below it included."""
     end = index + 1
     shown = mail.shown
     if end < len(shown) and shown[end].startswith("<") and "@" in shown[end][:300]:
         following = end + 1
-        if shown[end].endswith(">") and following < len(shown) and 0 < len(shown[following]) <= 24:
-            if attribution.may_end(shown[following]):
-                return following + 1
+        below = shown[following] if following < len(shown) and shown[end].endswith(">") else ""
+        if 0 < len(below) <= 24 and attribution.may_end(below):
+            return following + 1
         if shown[end].endswith(":"):
             return following
     return end
 
 
 def _loose_end(mail: Lines, index: int) -> int:
-    """Return the index behind the attribution at *index*, where markup says that one begins; *index* if none."""
+    """Return the index behind the attribution at *index*, where markup says one begins; *index* if none."""
     joined = ""
     for end in range(index, min(index + 4, len(mail.lines))):
         joined += " " + mail.shown[end]
@@ -363,7 +343,7 @@ def _loose_end(mail: Lines, index: int) -> int:
 
 
 def _quote_follows(mail: Lines, end: int) -> bool:
-    """Whether marked quotation stands right below an attribution, so that the quotation ends with its marks."""
+    """Whether marked quotation stands right below an attribution, so that it ends with its marks."""
     for index in range(end, min(end + 5, len(mail.lines))):
         if mail.quoted[index] or mail.bare[index]:
             return True

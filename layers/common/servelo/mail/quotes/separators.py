@@ -39,7 +39,7 @@ def marker_phrases(text: str) -> tuple[str, ...]:
 
 
 def is_marker(line: str, phrases: tuple[str, ...]) -> bool:
-    """Whether *line* asks to reply above it; an author's sentence about such a line is longer than the phrase."""
+    """Whether *line* asks to reply above it; an author's sentence about such a line is longer than that."""
     if len(line) > MAX_LINE:
         return False
     if _ZENDESK.match(line):
@@ -61,7 +61,7 @@ def is_rule(line: str) -> bool:
 
 
 def read(line: str) -> str:
-    """Return ORIGINAL or FORWARDED when *line* is such a separator, BARE_ORIGINAL when it has no rules, else ``""``.
+    """Return ORIGINAL or FORWARDED when *line* is such a separator, BARE_ORIGINAL without rules, else ``""``.
 
     A BARE_ORIGINAL counts only above a block of header fields: people write such words too.
     """

@@ -54,13 +54,11 @@ def is_sent_from(line: str) -> bool:
         return len(text) <= 75 and any(device in text for device in devices)
     if text.endswith(ends) and len(text) <= 90:
         return any(device in text for device in devices)
-    if len(text) <= 40 and text.endswith(" from mobile"):
-        return True
-    return False
+    return len(text) <= 40 and text.endswith(" from mobile")
 
 
 def is_named_device(line: str) -> bool:
-    """Whether *line* is a sent-from line that names a device or program: sure enough to part a mail by itself."""
+    """Whether *line* is a sent-from line that names a device or program: sure enough to part a mail."""
     if not is_sent_from(line):
         return False
     text = line.casefold()
@@ -75,9 +73,7 @@ def is_footer(lines: Sequence[str], index: int) -> bool:
             text = following.strip().casefold()
             if not text:
                 continue
-            if any(words in text for words in lexicon.LIST_WORDS) or text.startswith(lexicon.FOOTER_LINES):
-                return True
-            return False
+            return any(words in text for words in lexicon.LIST_WORDS) or text.startswith(lexicon.FOOTER_LINES)
         return False
     return bool(line) and line[:240].casefold().startswith(lexicon.FOOTER_LINES)
 
@@ -111,7 +107,7 @@ def begin(lines: Sequence[str]) -> int:
         if not line.strip():
             continue
         if is_delimiter(line):
-            # A dash of another kind must look like a delimiter: an empty line or nothing but short lines around.
+            # A dash of another kind must stand below an empty line.
             if line.startswith(("-- ", "--")) or (index and not lines[index - 1].strip()):
                 first = index
             continue

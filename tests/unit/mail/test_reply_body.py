@@ -1,0 +1,379 @@
+"""The new words of a reply: kept to the last one, and nothing else with them."""
+
+import json
+import textwrap
+from pathlib import Path
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from servelo.mail.outbound import reply_marker
+from servelo.mail.reply_body import part_reply
+
+FIXTURES = Path(__file__).parents[2] / "fixtures" / "replies"
+CLIENTS = json.loads((FIXTURES / "clients.json").read_text("utf-8"))
+ATTRIBUTIONS = [
+    (language, line)
+    for language, lines in json.loads((FIXTURES / "attributions.json").read_text("utf-8")).items()
+    for line in lines
+]
+HEADERS = json.loads((FIXTURES / "headers.json").read_text("utf-8"))
+SENT_FROM = json.loads((FIXTURES / "sent_from.json").read_text("utf-8"))
+KEPT = json.loads((FIXTURES / "kept.json").read_text("utf-8"))
+
+WORDS = "Thank you, that works.\n\nBest,\nBob"
+HTML_WORDS = "<div>Thank you, that works.<br><br>Best,<br>Bob</div>"
+
+
+def escaped(line: str) -> str:
+    return line.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
+
+
+@pytest.mark.parametrize("case", CLIENTS, ids=[case["name"] for case in CLIENTS])
+def test_replies_are_parted_as_their_programs_write_them(case):
+    body = part_reply(case["text"], case["html"])
+    assert case["new_text"].split() == body.new_text.split()
+    assert case["quoted"] in body.quoted_text
+    assert case["signature"] in body.signature
+    assert bool(case["signature"]) == bool(body.signature)
+
+
+@pytest.mark.parametrize(("language", "line"), ATTRIBUTIONS)
+class TestAttributions:
+    def test_one_above_marked_quotation_goes_with_it(self, language, line):
+        body = part_reply(f"{WORDS}\n\n{line}\n\n> Did it work?\n> Ann")
+        assert WORDS == body.new_text
+        assert body.quoted_text.startswith(line)
+
+    def test_one_above_unmarked_quotation_parts_the_mail(self, language, line):
+        if line.startswith(">"):
+            line = line[2:]
+        assert WORDS == part_reply(f"{WORDS}\n\n{line}\n\nDid it work?\nAnn").new_text
+        assert WORDS == part_reply(f"{WORDS}\n{line}\nDid it work?\nAnn").new_text
+
+    def test_one_that_is_quoted_itself_is_quotation(self, language, line):
+        assert WORDS == part_reply(f"{WORDS}\n\n> {line}\n> Did it work?\n").new_text
+
+    @pytest.mark.parametrize("width", [50, 72])
+    def test_one_wrapped_anywhere_is_still_one(self, language, line, width):
+        lines = textwrap.wrap(line.removeprefix("> "), width, break_long_words=False, break_on_hyphens=False)
+        wrapped = "\n".join(lines)
+        assert WORDS == part_reply(f"{WORDS}\n\n{wrapped}\n\n> Did it work?\n").new_text
+        within = line.removeprefix("> ").replace("<", "<\n", 1)
+        assert WORDS == part_reply(f"{WORDS}\n\n{within}\n\n> Did it work?\n").new_text
+
+    def test_one_in_html_without_any_marker_is_found(self, language, line):
+        html = f"{HTML_WORDS}<br><div>{escaped(line.removeprefix('> '))}</div><div>Did it work?</div>"
+        assert WORDS == part_reply("", html).new_text
+
+
+@pytest.mark.parametrize("language", HEADERS)
+class TestHeaderBlocks:
+    def block(self, language: str, form: str = "{}: {}") -> str:
+        values = ("Ann Lee <ann@example.com>", "2.1.2024 12:05", "Bob Ray <bob@example.com>", "Printer")
+        return "\n".join(form.format(*field) for field in zip(HEADERS[language], values, strict=True))
+
+    @pytest.mark.parametrize("form", ["{}: {}", "{}：{}", "*{}:* {}", "**{}:** {}", "| {} | {} |"])
+    def test_one_parts_the_mail(self, language, form):
+        body = part_reply(f"{WORDS}\n\n{self.block(language, form)}\n\nDid it work?")
+        assert WORDS == body.new_text
+
+    def test_a_rule_above_one_goes_with_it(self, language):
+        block = self.block(language)
+        body = part_reply(f"{WORDS}\n________________________________\n{block}\n\nDid it work?\n-- \nAnn")
+        assert WORDS == body.new_text
+        assert body.quoted_text.startswith("____")
+
+    def test_names_without_addresses_will_do(self, language):
+        block = self.block(language).replace(" <ann@example.com>", "").replace(" <bob@example.com>", "")
+        assert WORDS == part_reply(f"{WORDS}\n\n{block}\n\nDid it work?").new_text
+
+    def test_in_html_it_needs_no_marker(self, language):
+        block = escaped(self.block(language)).replace("\n", "<br>")
+        assert WORDS == part_reply("", f"{HTML_WORDS}<p>{block}</p><p>Did it work?</p>").new_text
+
+    def test_a_mail_that_begins_with_one_is_kept_whole(self, language):
+        text = f"{self.block(language)}\n\nDid it work?"
+        assert text == part_reply(text).new_text
+
+
+@pytest.mark.parametrize("line", SENT_FROM)
+def test_what_a_device_adds_is_signature(line):
+    body = part_reply(
+        f"{WORDS}\n\n{line}\n\nOn Jan 2, 2024, at 12:05, Ann Lee <ann@example.com> wrote:\n\n> x"
+    )
+    assert (WORDS, line) == (body.new_text, body.signature)
+    assert line == part_reply(f"{WORDS}\n\n{line}\n").signature
+
+
+@pytest.mark.parametrize("text", KEPT)
+def test_an_authors_text_is_kept_to_the_last_word(text):
+    body = part_reply(text)
+    assert text.split() == body.new_text.split()
+    assert ("", "") == (body.quoted_text, body.signature)
+
+
+@pytest.mark.parametrize("locale", ["en", "de", "es", "fr", "pt"])
+def test_nothing_below_our_own_marker_is_new(locale):
+    body = part_reply(f"{WORDS}\n\n{reply_marker(locale)}\n\nAnn answered:\n\nDid it work?")
+    assert WORDS == body.new_text
+    assert "Did it work?" in body.quoted_text
+
+
+@pytest.mark.parametrize("locale", ["en", "de", "es", "fr", "pt"])
+def test_our_marker_is_found_when_it_is_quoted_below_an_attribution_nobody_knows(locale):
+    text = f"{WORDS}\n\nQwe 2 Xyz 2024 12:05 ACME <r@example.com> plugh:\n\n> {reply_marker(locale)}\n>\n> Hi"
+    assert WORDS == part_reply(text).new_text
+
+
+class TestAnswersAroundAQuotation:
+    ATTRIBUTION = "On Tue, 2 Jan 2024 at 12:05, Ann Lee <ann@example.com> wrote:"
+
+    def test_below_one_quotation_it_is_the_new_text(self):
+        body = part_reply(f"{self.ATTRIBUTION}\n> Did it work?\n\nYes, it did.")
+        assert ("Yes, it did.", f"{self.ATTRIBUTION}\n> Did it work?") == (body.new_text, body.quoted_text)
+
+    def test_below_an_unmarked_attribution_everything_but_that_line_stays(self):
+        body = part_reply(f"{self.ATTRIBUTION}\n\nYes, it did.\nBob")
+        assert "Yes, it did.\nBob" == body.new_text
+
+    def test_on_both_sides_of_one_quotation_both_parts_stay(self):
+        body = part_reply(f"Hi Ann,\n\n{self.ATTRIBUTION}\n> Did it work?\n\nYes, it did.\n\nBob")
+        assert "Hi Ann,\n\nYes, it did.\n\nBob" == body.new_text
+
+    def test_between_quotations_the_context_stays(self):
+        text = f"{self.ATTRIBUTION}\n> Is it on?\n\nYes.\n\n> Does it print?\n\nNo."
+        body = part_reply(f"{text}\n\n> Ann\n")
+        assert (text, "> Ann") == (body.new_text, body.quoted_text)
+
+    def test_a_quotation_without_attribution_above_an_answer_is_context(self):
+        text = "> When can you come?\n\nTomorrow."
+        assert text == part_reply(text).new_text
+
+    def test_words_below_a_marked_quotation_in_html_keep_everything(self):
+        html = (
+            f"<div>Before</div><div class='gmail_quote'>{escaped(self.ATTRIBUTION)}"
+            "<blockquote class='gmail_quote'>Did it work?</blockquote></div><div>After it.</div>"
+        )
+        body = part_reply("", html)
+        assert "Before" in body.new_text
+        assert "Did it work?" in body.new_text
+        assert body.new_text.endswith("After it.")
+
+
+class TestBlockquotes:
+    def test_one_between_words_is_the_authors(self):
+        assert (
+            "See:\n\n> my poem\n\nNice?"
+            == part_reply("", "<p>See:</p><blockquote>my poem</blockquote><p>Nice?</p>").new_text
+        )
+
+    def test_one_at_the_very_end_is_quotation(self):
+        body = part_reply("", "<p>Yes.</p><blockquote>Did it work?</blockquote>")
+        assert ("Yes.", "> Did it work?") == (body.new_text, body.quoted_text)
+
+    def test_one_above_an_attribution_is_the_authors(self):
+        html = "<p>See</p><blockquote>my poem</blockquote>"
+        html += "<p>On Jan 2, 2024, at 12:05, Ann &lt;a@example.com&gt; wrote:</p>"
+        body = part_reply("", html + "<blockquote>Did it work?</blockquote>")
+        assert "See\n\n> my poem" == body.new_text
+
+    def test_indented_text_is_no_quotation(self):
+        html = (
+            "<p>Steps:</p><blockquote style='margin:0 0 0 40px;border:none;padding:0px'>press 5</blockquote>"
+        )
+        assert "Steps:\npress 5".split() == part_reply("", html).new_text.split()
+        assert part_reply("", html + "<blockquote type=cite>Did it?</blockquote>").new_text.endswith(
+            "press 5"
+        )
+
+    def test_a_mail_that_is_one_blockquote_is_kept(self):
+        assert "all of it" in part_reply("", "<blockquote>all of it</blockquote>").new_text
+
+
+class TestForwards:
+    @pytest.mark.parametrize(
+        "line",
+        [
+            "---------- Forwarded message ---------",
+            "Begin forwarded message:",
+            "-------- Weitergeleitete Nachricht --------",
+            "-------- Message transféré --------",
+            "---------- Mensaje reenviado ----------",
+            "-------- Пересылаемое сообщение --------",
+            "---------- 转发的邮件 ---------",
+            "---------- 전달된 메일 ----------",
+            "---------- 転送メッセージ ----------",
+            "> Begin forwarded message:",
+        ],
+    )
+    def test_they_stay_whole(self, line):
+        text = f"See\n\n{line}\nFrom: Ann <ann@example.com>\nSubject: Printer\n\nIt broke.\n-- \nAnn"
+        body = part_reply(text)
+        assert (text, "", "") == (body.new_text, body.quoted_text, body.signature)
+
+    def test_within_a_quotation_they_are_quotation(self):
+        text = "Ok\n\n-----Original Message-----\n\n---------- Forwarded message ---------\nFrom: a@example.com\n"
+        assert "Ok" == part_reply(text).new_text
+
+
+class TestSignatures:
+    def test_below_the_delimiter(self):
+        body = part_reply("Yes.\n\n-- \nBob Ray\nExample Ltd\n")
+        assert ("Yes.", "-- \nBob Ray\nExample Ltd") == (body.new_text, body.signature)
+
+    def test_below_the_quotation_it_is_told_from_it(self):
+        body = part_reply("Yes.\n\nOn 02/01/2024 12:05, Ann wrote:\n> Did it?\n\n-- \nBob Ray")
+        assert ("Yes.", True) == (body.new_text, "Bob Ray" in body.signature)
+        assert "Bob Ray" not in body.quoted_text
+
+    def test_regards_are_the_authors(self):
+        text = "Can you help?\n\nRegards,\n\nJohn Doe\nCEO @ Acme"
+        assert text == part_reply(text).new_text
+
+    def test_the_footer_of_a_mailing_list_goes(self):
+        footer = (
+            "_______________________________________________\nusers mailing list\nusers@lists.example.com"
+        )
+        body = part_reply(f"Yes.\n\n{footer}\n")
+        assert ("Yes.", footer) == (body.new_text, body.signature)
+
+    def test_text_below_a_device_line_that_stands_alone_is_quotation(self):
+        body = part_reply("Yes.\n\nSent from my iPhone\n\nDid it work?\nAnn\n")
+        assert ("Yes.", "Did it work?\nAnn") == (body.new_text, body.quoted_text)
+
+    def test_a_mail_of_nothing_but_a_signature_keeps_it(self):
+        assert "Sent from my iPhone" == part_reply("Sent from my iPhone").new_text
+        assert "-- \nBob".split() == part_reply("-- \nBob").new_text.split()
+
+    def test_words_below_a_marked_signature_are_kept(self):
+        html = "<div>Yes.</div><div class='gmail_signature'>Bob</div><div>P.S. also this</div>"
+        assert "P.S. also this" in part_reply("", html).new_text
+
+
+class TestBothParts:
+    HTML = (
+        '<div dir="ltr">Thanks a lot</div><br><div class="gmail_quote">'
+        '<div class="gmail_attr">Xyz 2 Qwe 2024 zzz 12:05 Ann &lt;ann@example.com&gt; plugh:<br></div>'
+        '<blockquote class="gmail_quote">Did it work?</blockquote></div>'
+    )
+    TEXT = "Thanks a lot\n\nXyz 2 Qwe 2024 zzz 12:05 Ann <ann@example.com> plugh:\n\nDid it work?"
+
+    def test_html_tells_where_the_quotation_of_the_text_begins(self):
+        assert self.TEXT == part_reply(self.TEXT).new_text
+        assert "Thanks a lot" == part_reply(self.TEXT, self.HTML).new_text
+
+    def test_words_that_only_the_text_has_are_never_cut_by_the_html(self):
+        text = self.TEXT + "\n\nand one word more from me"
+        assert text == part_reply(text, self.HTML).new_text
+
+    def test_the_words_are_those_of_the_text(self):
+        body = part_reply(
+            "Yes *really*\n\nOn Jan 2, 2024, Ann <a@example.com> wrote:\n> x", "<b>Yes</b> <i>really</i>"
+        )
+        assert "Yes *really*" == body.new_text
+
+
+class TestSharedLines:
+    @pytest.mark.parametrize(
+        ("text", "words"),
+        [
+            ("yes--- On Wed, Apr 4, 2012 at 3:59 PM, me@example.com wrote:\n> Hi", "yes"),
+            ("yes On Wed, Apr 4, 2012 at 3:59 PM, bob@example.com wrote:\n> Hi", "yes"),
+            (
+                "more\nwords On Nov 30, 2011, at 12:47 PM, Bob <\nbob@example.com>wrote:\n\n> Hi",
+                "more\nwords",
+            ),
+        ],
+    )
+    def test_the_authors_half_stays(self, text, words):
+        body = part_reply(text)
+        assert words == body.new_text
+        assert body.quoted_text.startswith(("On ", "--- On ", " On "))
+
+
+LINES = st.lists(
+    st.one_of(
+        st.text(max_size=30).map(lambda text: " ".join(text.splitlines())),
+        st.sampled_from([line for _, line in ATTRIBUTIONS] + SENT_FROM),
+        st.sampled_from(
+            "|> a|> > b|-- |--|____|From: a@b.c|Sent: 1.1.2024 10:00|Subject: x|To: b|> wrote:|wrote:|<|a@b.c>"
+            "|-----Original Message-----|---------- Forwarded message ---------|On Monday|Ok On 1 Jan 2024".split(
+                "|"
+            )
+        ),
+    ),
+    max_size=14,
+)
+HTML_PIECES = st.lists(
+    st.sampled_from(
+        "<div>|</div>|<blockquote>|</blockquote>|<blockquote type=cite>|<div class=gmail_quote>|<br>|word|<p>"
+        "|<div class='gmail_signature'>|<hr id=zwchr>|<div id=divRplyFwdMsg>|On 1 Jan 2024, 10:00, A wrote:|<table>"
+        "<tr><td>|<|&lt;|<!--|-->|\ufdd0|\ufdd1|> q|\x00|\ud800".split("|")
+    ),
+    max_size=25,
+).map("".join)
+
+
+@given(LINES)
+@settings(max_examples=300, deadline=None)
+def test_nothing_is_invented_and_nothing_is_lost(lines):
+    text = "\n".join(lines)
+    body = part_reply(text)
+    whole = text.split()
+    for part in (body.new_text, body.quoted_text, body.signature):
+        rest = iter(whole)
+        assert all(any(word == other for other in rest) for word in part.split()) or " On " in text
+    everything = sorted((body.new_text + "\n" + body.quoted_text + "\n" + body.signature).split())
+    assert sorted(whole) == everything
+    assert bool(whole) == bool(body.new_text.split())
+
+
+@given(st.text(), st.text())
+@settings(max_examples=200, deadline=None)
+def test_any_text_is_parted_without_an_exception(text, html):
+    body = part_reply(text, html)
+    assert bool(text.strip()) <= bool(body.new_text)
+
+
+@given(HTML_PIECES, st.sampled_from(["", "word", "On 1 Jan 2024 at 10:00, A wrote:\n> q"]))
+@settings(max_examples=300, deadline=None)
+def test_any_markup_is_parted_without_an_exception_and_leaves_no_signs(html, text):
+    body = part_reply(text, html)
+    together = body.new_text + body.quoted_text + body.signature
+    assert not any("\ufdd0" <= sign <= "\ufddf" for sign in together)
+
+
+@pytest.mark.parametrize(
+    "piece",
+    [
+        ">",
+        " ",
+        "\n",
+        "On ",
+        "On \n",
+        "wrote:\n",
+        "> a\nb\n",
+        "From: x\n",
+        "-----\n",
+        "1:\n",
+        "x On Mon 3 ",
+        "\x00\ud800",
+        "Sent from my iPhone\n\n",
+        "On 3 May 2012 at 10:00, bob wrote:\n> x\ny\n",
+    ],
+)
+def test_masses_of_one_thing_lose_nothing(piece):
+    text = piece * (200_000 // len(piece))
+    body = part_reply(text)
+    assert len(text.split()) == sum(
+        len(part.split()) for part in (body.new_text, body.quoted_text, body.signature)
+    )
+
+
+@pytest.mark.parametrize(
+    "piece", ["<div>", "<blockquote>", "<div class=gmail_quote>", "<b ", "<!--", "<table><tr><td>"]
+)
+def test_deep_and_broken_markup_still_gives_its_words(piece):
+    assert "hello" in part_reply("", "<p>hello</p>" + piece * 20_000 + "x").new_text
