@@ -214,7 +214,7 @@ class TestForwards:
         assert (text, "", "") == (body.new_text, body.quoted_text, body.signature)
 
     def test_within_a_quotation_they_are_quotation(self):
-        text = "Ok\n\n-----Original Message-----\n\n---------- Forwarded message ---------\nFrom: a@example.com\n"
+        text = "Ok\n\n-----Original Message-----\n\n-------- Forwarded message --------\nFrom: a@b.example"
         assert "Ok" == part_reply(text).new_text
 
 
@@ -298,19 +298,31 @@ LINES = st.lists(
         st.text(max_size=30).map(lambda text: " ".join(text.splitlines())),
         st.sampled_from([line for _, line in ATTRIBUTIONS] + SENT_FROM),
         st.sampled_from(
-            "|> a|> > b|-- |--|____|From: a@b.c|Sent: 1.1.2024 10:00|Subject: x|To: b|> wrote:|wrote:|<|a@b.c>"
-            "|-----Original Message-----|---------- Forwarded message ---------|On Monday|Ok On 1 Jan 2024".split(
-                "|"
-            )
+            [
+                *("", "> a", "> > b", "-- ", "--", "____", "> wrote:", "wrote:", "<", "a@b.c>", "On Monday"),
+                *("From: a@b.c", "Sent: 1.1.2024 10:00", "Subject: x", "To: b", "Ok On 1 Jan 2024"),
+                *("-----Original Message-----", "---------- Forwarded message ---------"),
+            ]
         ),
     ),
     max_size=14,
 )
 HTML_PIECES = st.lists(
     st.sampled_from(
-        "<div>|</div>|<blockquote>|</blockquote>|<blockquote type=cite>|<div class=gmail_quote>|<br>|word|<p>"
-        "|<div class='gmail_signature'>|<hr id=zwchr>|<div id=divRplyFwdMsg>|On 1 Jan 2024, 10:00, A wrote:|<table>"
-        "<tr><td>|<|&lt;|<!--|-->|\ufdd0|\ufdd1|> q|\x00|\ud800".split("|")
+        [
+            *(
+                "<div>",
+                "</div>",
+                "<blockquote>",
+                "</blockquote>",
+                "<blockquote type=cite>",
+                "<table><tr><td>",
+            ),
+            *("<div class=gmail_quote>", "<div class='gmail_signature'>", "<div id=divRplyFwdMsg>", "<p>"),
+            *("<hr id=zwchr>", "<br>", "word", "On 1 Jan 2024 at 10:00, A wrote:", "> q", "&lt;"),
+            *("<", "<!--", "-->", "\ufdd0", "\ufdd1", "\x00", "\ud800"),
+            "<blockquote style='border:none'>",
+        ]
     ),
     max_size=25,
 ).map("".join)

@@ -178,6 +178,7 @@ def _finish(mail: Lines, cut: int) -> ReplyBody:
 
 
 def _joined_or_none(lines: list[str]) -> str:
+    """As :func:`_joined`; ``""`` when the lines are blank."""
     return _joined(lines) if any(line.strip(INVISIBLE) for line in lines) else ""
 
 
@@ -204,8 +205,10 @@ def _end_of_words(mail: Lines, cut: int, signed: int, quoted: bytearray) -> int:
         if mail.shown[index] and not quoted[index] and not bare[index] and not rule:
             break
         last = index
-    if last == signed and cut == len(mail.lines):
-        return last
+    if last == signed and cut == len(mail.lines) and not mail.html:
+        return (
+            last  # in text a rule at the end is the author's; in HTML it is an <hr> that was above something
+        )
     while last and (not mail.shown[last - 1] or separators.is_rule(mail.shown[last - 1])):
         last -= 1
     return last
