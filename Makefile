@@ -103,10 +103,11 @@ if [ -z "$${found:-}" ]; then \
 fi
 endef
 
-$(VENV)/.installed: requirements-dev.txt layers/common/requirements.txt
+$(VENV)/.installed: requirements-dev.txt layers/common/requirements.txt pyproject.toml
 	@$(find_python); \
 	[ -x $(PYTHON) ] || { echo "making $(VENV) with $$("$$found" --version)"; "$$found" -m venv $(VENV); }; \
-	$(PYTHON) -m pip install --quiet --disable-pip-version-check -r requirements-dev.txt
+	$(PYTHON) -m pip install --quiet --disable-pip-version-check -r requirements-dev.txt && \
+	$(PYTHON) -m pip install --quiet --disable-pip-version-check --no-deps --editable .   # .venv/bin/servelo
 	@touch $@
 
 $(AWS_VENV)/.installed: requirements-local-aws.txt | $(VENV)/.installed
