@@ -5,7 +5,7 @@ import textwrap
 from pathlib import Path
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from servelo.mail.outbound import reply_marker
@@ -329,6 +329,9 @@ HTML_PIECES = st.lists(
 
 
 @given(LINES)
+@example(["____", "Sent from my iPhone"])
+@example([">", "On 1 Jan 2024 at 10:00, Bob <b@example.com> wrote:", "0"])
+@example(["On 1 Jan 2024 at 10:00, Bob <b@example.com> wrote:", "", "-- "])
 @settings(max_examples=300, deadline=None)
 def test_nothing_is_invented_and_nothing_is_lost(lines):
     text = "\n".join(lines)

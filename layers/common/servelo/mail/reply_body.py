@@ -167,7 +167,7 @@ def _finish(mail: Lines, cut: int) -> ReplyBody:
     sign_at = signature.begin(new_lines)
     if mail.signature:
         sign_at = _marked_signature(mail, kept, sign_at)
-    if not any(mail.shown[i] for i in kept[:sign_at]):
+    if not any(mail.shown[i] and not separators.is_rule(mail.shown[i]) for i in kept[:sign_at]):
         sign_at = len(kept)  # a mail of nothing but a signature says that
     sign_lines = new_lines[sign_at:] + mail.lines[signed:cut]
     while sign_at < len(kept) and sign_at and separators.is_rule(new_lines[sign_at - 1]):
