@@ -479,7 +479,7 @@ def test_controls_of_a_notice_do_not_reach_the_diagnostic():
     # Found by fuzzing: the words of a plain-text notice were taken with the NULs that stood in them.
     raw = (
         b"From: MAILER-DAEMON@mx.example\nSubject: failure notice\n\n"
-        b"Hi. This is the qmail-send program at mx.example.\nI'm afraid I wasn't able to deliver your message.\n\n"
+        b"Hi. This is the qmail-send program at mx.example.\nI'm afraid I wasn't able to deliver your message.\n\n"  # noqa: E501 - as the server writes it
         b"<joe@x.example>:\nSorry, no mailbox here by that n\x02\x00\x00ame. (#5.1.1)\n"
     )
     (one,) = read_bounce_bytes(raw).recipients

@@ -2,8 +2,8 @@
 
 Only the receipt's verdicts are believed; ``Authentication-Results`` and the like in the mail may be forged.
 The receipt does not say for which domain SPF or DKIM passed. SPF speaks of the envelope sender. For DKIM
-every signature of the mail must be of an aligned domain: with two, a stranger's own good signature beside a broken
-one in our customer's name would pass.
+every signature of the mail must be of an aligned domain: with two, a stranger's own good signature beside a
+broken one in our customer's name would pass.
 """
 
 from __future__ import annotations
