@@ -10,7 +10,7 @@ VENV := .venv
 AWS_VENV := .venv/aws
 PYTHON := $(VENV)/bin/python
 
-.PHONY: help setup run demo test unit integration e2e browser shots proof bench eval audit lint format build validate sam-local clean
+.PHONY: help setup run demo test unit integration e2e browser shots proof bench eval audit lock lint format build validate sam-local clean
 
 help:  ## list these targets
 	@grep -hE '^[a-z0-9-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -28,7 +28,7 @@ BROWSER := $(shell command -v chromium || command -v chromium-browser || command
 
 test: setup  ## all tests: unit, integration, the whole stack, the pages in a browser
 	@$(if $(BROWSER),,echo "The browser tests do NOT run: no Chromium was found (apt install chromium, or set CHROMIUM).")
-	$(PYTHON) -m pytest tests/unit tests/integration tests/e2e $(if $(BROWSER),tests/browser)
+	$(PYTHON) -m pytest tests/unit tests/integration tests/proof tests/e2e $(if $(BROWSER),tests/browser)
 
 unit: $(VENV)/.installed  ## unit tests alone, in seconds
 	$(PYTHON) -m pytest tests/unit
@@ -46,7 +46,11 @@ shots: setup  ## pictures of every page, phone and desktop, light and dark, into
 	$(PYTHON) -m tests.browser.shots
 
 proof: setup  ## the long version of every proof (docs/reliability.md); hours
-	SERVELO_PROOF=1 $(PYTHON) -m pytest tests/unit tests/integration $(wildcard tests/proof) tests/e2e $(if $(BROWSER),tests/browser)
+	SERVELO_PROOF=1 $(PYTHON) -m pytest tests/unit tests/integration tests/proof tests/e2e $(if $(BROWSER),tests/browser)
+	$(PYTHON) -m tests.proof.load --mails 20000 --flood 10000
+	$(PYTHON) -m pip install --quiet --disable-pip-version-check atheris || echo "no atheris for this Python: the mutator fuzzes"
+	for target in read_mail part_reply parse_mailboxes verify_token read_bounce; do \
+	  $(PYTHON) -m tests.proof.fuzz_mail --seconds 720 --target $$target; done
 
 bench: setup  ## figures, as ratios within one run; PEERS=1 adds django-helpdesk
 	$(PYTHON) -m bench
@@ -55,8 +59,12 @@ eval: $(VENV)/.installed  ## score reading, new words and bounces: make eval COR
 	@PYTHON=$(PYTHON) bench/eval.sh $(CORPORA) $(EVAL_ARGS)
 
 audit: $(VENV)/.installed  ## known weaknesses of what the layer ships (needs pip-audit's data)
-	$(PYTHON) -m pip install --quiet --disable-pip-version-check pip-audit
-	$(VENV)/bin/pip-audit --requirement layers/common/requirements.txt
+	@[ -x $(VENV)/audit/bin/python ] || $(PYTHON) -m venv $(VENV)/audit
+	$(VENV)/audit/bin/python -m pip install --quiet --disable-pip-version-check pip-audit
+	$(VENV)/audit/bin/pip-audit --disable-pip --require-hashes --requirement layers/common/requirements.lock
+
+lock: $(VENV)/.installed  ## hashes of what the layer is built of, after a change of its requirements
+	$(PYTHON) layers/lock.py
 
 sam-local: setup  ## the api function by sam local invoke where Docker runs; else all under the runtime emulator
 	@if docker info >/dev/null 2>&1; then \

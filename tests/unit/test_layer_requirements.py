@@ -79,3 +79,14 @@ def test_every_requirement_is_pinned_and_imported():
     for name, line in required().items():
         assert re.search(r"==\d", line), line
         assert name in imported, f"{name} is in the layer and nobody imports it"
+
+
+def test_the_lock_has_a_hash_for_every_pin_and_the_build_asks_for_it() -> None:
+    pins = re.findall(r"^([\w-]+)==([\w.]+)", (LAYER / "requirements.txt").read_text(encoding="utf-8"), re.M)
+    lock = (LAYER / "requirements.lock").read_text(encoding="utf-8")
+    locked = dict(re.findall(r"^([\w-]+)==([\w.]+) \\\n    --hash=sha256:[0-9a-f]{64}", lock, re.M))
+    assert pins
+    # An index and its wheels may spell a name with either sign.
+    spelled = {name.replace("_", "-"): version for name, version in locked.items()}
+    assert {name.replace("_", "-"): version for name, version in pins}.items() <= spelled.items()
+    assert "--require-hashes -r requirements.lock" in (LAYER / "Makefile").read_text(encoding="utf-8")
