@@ -208,7 +208,8 @@ def main() -> int:
     for target in targets:
         count = 0
         mails = seeds(target, chosen.folder)
-        for count, (data, what) in enumerate(by_mutation(target, mails, chosen.seconds, chosen.seed), 1):
+        for data, what in by_mutation(target, mails, chosen.seconds, chosen.seed):
+            count += 1
             if what:
                 broken += 1
                 _keep(chosen.findings, target, data, what)
