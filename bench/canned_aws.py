@@ -1,14 +1,19 @@
 """AWS answered on the spot: what a function costs without the network.
 
 Requests are built, signed and serialised by botocore as ever; just before one would be sent, the answer is
-made here, from a dictionary of items. It knows the operations that router and sender use and refuses others.
+made here, from a dictionary of items and its views. It knows what router, sender and portal ask for
+and refuses the rest. Conditions always hold, updates within a transaction change nothing: what is measured is
+our side of it. Capacity units are computed from the items' sizes as DynamoDB bills them.
 """
 
 from __future__ import annotations
 
 import base64
+import bisect
 import json
-from collections import Counter
+import os
+import re
+from collections import Counter, defaultdict
 from typing import Any
 
 from botocore.awsrequest import AWSPreparedRequest, AWSResponse
@@ -25,9 +30,24 @@ class CannedAws:
         self.objects: dict[str, bytes] = {}
         self.queued: list[str] = []
         self.requests: Counter[str] = Counter()
+        self.read_units = 0.0
+        self.write_units = 0.0
+        # Sort keys in order, by partition; of an index: (its sort key, pk, sk), by (number, its partition).
+        self._partitions: defaultdict[str, list[str]] = defaultdict(list)
+        self._views: defaultdict[tuple[str, str], list[tuple[str, str, str]]] = defaultdict(list)
+
+    def forget_counts(self) -> None:
+        self.requests.clear()
+        self.read_units = self.write_units = 0.0
 
     def install(self) -> None:
-        """Answer every botocore client that is made from now on."""
+        """Answer every botocore client that is made from now on; nothing is sent anywhere."""
+        os.environ.update(
+            AWS_ACCESS_KEY_ID="bench",
+            AWS_SECRET_ACCESS_KEY="bench",  # noqa: S106 - signs what nobody receives
+            AWS_DEFAULT_REGION="eu-west-1",
+            AWS_REGION="eu-west-1",
+        )
         BUILTIN_HANDLERS.append(("before-send", self._answer))
 
     def _answer(self, request: AWSPreparedRequest, **_: Any) -> AWSResponse:
@@ -47,6 +67,11 @@ class CannedAws:
                 for e in entries
             ]
             return _response({"Successful": done, "Failed": []}, "application/x-amz-json-1.0", request.url)
+        if "/v2/email/outbound-emails" in request.url:
+            self.requests["ses SendEmail"] += 1
+            return _response(
+                {"MessageId": f"ses{self.requests['ses SendEmail']}"}, "application/json", request.url
+            )
         if request.method == "GET":
             self.requests["s3 GetObject"] += 1
             return _raw(self.objects[_key(request.url)], request.url)
@@ -58,10 +83,12 @@ class CannedAws:
     def BatchGetItem(self, body: Item) -> Item:  # noqa: N802 - the API's name
         ((table, wanted),) = body["RequestItems"].items()
         found = [self.items.get((k["pk"]["S"], k["sk"]["S"])) for k in wanted["Keys"]]
+        self.read_units += sum(read_units(item or {}) for item in found)
         return {"Responses": {table: [item for item in found if item]}, "UnprocessedKeys": {}}
 
     def GetItem(self, body: Item) -> Item:  # noqa: N802 - the API's name
         item = self.items.get((body["Key"]["pk"]["S"], body["Key"]["sk"]["S"]))
+        self.read_units += read_units(item or {}) * (1 if body.get("ConsistentRead") else 0.5)
         return {"Item": item} if item else {}
 
     def UpdateItem(self, body: Item) -> Item:  # noqa: N802 - the API's name
@@ -69,18 +96,106 @@ class CannedAws:
         item = self.items.setdefault(key, {**body["Key"], "kind": {"S": "counter"}, "n": {"N": "0"}})
         if key[0].endswith("#COUNTER"):
             item["n"] = {"N": str(int(item["n"]["N"]) + 1)}
+        self.write_units += kilobytes(item)
         return {"Attributes": item}
 
     def PutItem(self, body: Item) -> Item:  # noqa: N802 - the API's name
-        item = body["Item"]
-        self.items[(item["pk"]["S"], item["sk"]["S"])] = item
+        self.put(body["Item"])
+        self.write_units += kilobytes(body["Item"])
         return {}
 
     def TransactWriteItems(self, body: Item) -> Item:  # noqa: N802 - the API's name
         for each in body["TransactItems"]:
-            if "Put" in each:
-                self.PutItem(each["Put"])
+            ((kind, write),) = each.items()
+            if kind == "Put":
+                self.put(write["Item"])
+                self.write_units += 2 * kilobytes(write["Item"])
+            else:
+                self.write_units += 2 * kilobytes(
+                    self.items.get((write["Key"]["pk"]["S"], write["Key"]["sk"]["S"]), {})
+                )
         return {}
+
+    def Query(self, body: Item) -> Item:  # noqa: N802 - the API's name
+        names, values = body["ExpressionAttributeNames"], body["ExpressionAttributeValues"]
+        condition = body["KeyConditionExpression"]
+        (equal,) = re.findall(r"(#\d+) = (:\d+)", condition)
+        partition = values[equal[1]]["S"]
+        begins = re.search(r"begins_with ?\(#\d+, (:\d+)\)", condition)
+        prefix = values[begins[1]]["S"] if begins else ""
+        index = body.get("IndexName", "")
+        keys: list[tuple[str, str, str]]
+        if index:
+            assert names[equal[0]] == f"{index}pk"
+            keys = self._views[(index, partition)]
+        else:
+            keys = [(sk, partition, sk) for sk in self._partitions[partition]]
+        first, last = 0, len(keys)
+        if prefix:
+            first = bisect.bisect_left(keys, (prefix, "", ""))
+            last = bisect.bisect_left(keys, (prefix + "\U0010ffff", "", ""))
+        start = body.get("ExclusiveStartKey")
+        forward = body.get("ScanIndexForward", True)
+        if start:
+            at = (start[f"{index}sk" if index else "sk"]["S"], start["pk"]["S"], start["sk"]["S"])
+            first, last = (
+                (bisect.bisect_right(keys, at), last) if forward else (first, bisect.bisect_left(keys, at))
+            )
+        limit = body.get("Limit", 1000)
+        chosen = (
+            keys[first : min(last, first + limit)] if forward else keys[max(first, last - limit) : last][::-1]
+        )
+        found = [self.items[(pk, sk)] for _, pk, sk in chosen]
+        units = -(-sum(size_of(item) for item in found) // 4096) or 1
+        self.read_units += units * (1 if body.get("ConsistentRead") else 0.5)
+        answer: Item = {"Items": found, "Count": len(found), "ScannedCount": len(found)}
+        if len(chosen) == limit and last - first > limit:
+            sort_key, pk, sk = chosen[-1]
+            answer["LastEvaluatedKey"] = {"pk": {"S": pk}, "sk": {"S": sk}}
+            if index:
+                answer["LastEvaluatedKey"] |= {f"{index}pk": {"S": partition}, f"{index}sk": {"S": sort_key}}
+        return answer
+
+    def put(self, item: Item) -> None:
+        """Keep *item*, in the place of an earlier one with its key."""
+        pk, sk = key = item["pk"]["S"], item["sk"]["S"]
+        old = self.items.get(key)
+        if old is None:
+            bisect.insort(self._partitions[pk], sk)
+        self.items[key] = item
+        for index in ("gsi1", "gsi2", "gsi3", "gsi4"):
+            before, after = _view(old, index), _view(item, index)
+            if before == after:
+                continue
+            if before:
+                view = self._views[(index, before[0])]
+                del view[bisect.bisect_left(view, (before[1], pk, sk))]
+            if after:
+                bisect.insort(self._views[(index, after[0])], (after[1], pk, sk))
+
+
+def _view(item: Item | None, index: str) -> tuple[str, str] | None:
+    if item is None or f"{index}pk" not in item:
+        return None
+    return item[f"{index}pk"]["S"], item[f"{index}sk"]["S"]
+
+
+def size_of(item: Item) -> int:
+    """Attribute names and values, in bytes (developer guide, "item sizes"); binary values come as base64."""
+    size = 0
+    for name, typed in item.items():
+        ((kind, value),) = typed.items()
+        size += len(name) + (len(value) * 3 // 4 if kind == "B" else len(str(value).encode()))
+    return size
+
+
+def kilobytes(item: Item) -> int:
+    return max(1, -(-size_of(item) // 1024))
+
+
+def read_units(item: Item) -> int:
+    """Units of a consistent read."""
+    return max(1, -(-size_of(item) // 4096))
 
 
 def _response(data: Item, kind: str, url: str) -> AWSResponse:

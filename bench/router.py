@@ -10,7 +10,6 @@ import argparse
 import email
 import email.policy
 import json
-import os
 import statistics
 import subprocess
 import sys
@@ -26,12 +25,6 @@ MAIL_DOMAIN = "serveloapp.com"
 
 def build(aws: CannedAws) -> Any:
     """Return a router on canned AWS with the tenant ``acme``."""
-    os.environ.update(
-        AWS_ACCESS_KEY_ID="bench",
-        AWS_SECRET_ACCESS_KEY="bench",  # noqa: S106 - nothing is sent anywhere
-        AWS_DEFAULT_REGION="eu-west-1",
-        AWS_REGION="eu-west-1",
-    )
     aws.install()
     from servelo.adapters import aws_clients
     from servelo.adapters.dynamodb_store import DynamoStore

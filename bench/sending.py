@@ -15,6 +15,7 @@ from pathlib import Path
 
 from tests.smtp_servers import HOST, PASSWORD, USERNAME, Authority, aiosmtpd_server
 
+from bench.canned_aws import CannedAws
 from servelo.adapters.smtp_transport import SmtpConnections
 from servelo.domain.outbound import MailKind, OutboundJob
 from servelo.domain.smtp import SmtpLogin
@@ -60,12 +61,12 @@ def rate(task: Callable[[], object], count: int) -> float:
     return count / (time.perf_counter() - start)
 
 
-def main() -> None:
+def run() -> dict[str, float]:
+    """Return mails a second, written and sent, and the milliseconds of a process's first mail."""
     start = time.perf_counter()
     message = mail()
-    first = (time.perf_counter() - start) * 1000
-    print(f"first mail written in {first:6.1f} ms (Jinja2 imported, templates compiled)")
-    print(f"later mails written   {rate(mail, 500):8,.0f} a second, {len(message):,} octets each")
+    figures = {"first_mail_ms": (time.perf_counter() - start) * 1000, "octets": len(message)}
+    figures["written_per_second"] = rate(mail, 500)
     with tempfile.TemporaryDirectory() as folder:
         authority = Authority(Path(folder))
         with aiosmtpd_server(authority.good) as running:
@@ -85,9 +86,37 @@ def main() -> None:
                 send()
                 connections.close()
 
-            print(f"sent, kept connection {rate(send, 300):8,.0f} a second")
+            send()
+            figures["kept_connection_per_second"] = max(rate(send, 150) for _ in range(2))
             connections.close()
-            print(f"sent, new connections {rate(send_alone, 100):8,.0f} a second")
+            figures["new_connections_per_second"] = max(rate(send_alone, 40) for _ in range(2))
+    return figures
+
+
+def by_ses(aws: CannedAws) -> float:
+    """Return mails a second through SES's API, answered on the spot."""
+    from servelo.adapters import aws_clients
+    from servelo.adapters.ses_transport import SesTransport
+
+    aws.install()
+    transport = SesTransport(
+        aws_clients.client("sesv2", "eu-west-1"), region="eu-west-1", configuration_set="bench"
+    )
+    message = mail()
+
+    def send() -> None:
+        transport.send(message, envelope_sender="notify@serveloapp.com", recipient="ada@example.org", tags={})
+
+    send()
+    return rate(send, 200)
+
+
+def main() -> None:
+    figures = run()
+    print(f"first mail written in {figures['first_mail_ms']:6.1f} ms (Jinja2 imported, templates compiled)")
+    print(f"later mails written   {figures['written_per_second']:8,.0f} a second")
+    print(f"sent, kept connection {figures['kept_connection_per_second']:8,.0f} a second")
+    print(f"sent, new connections {figures['new_connections_per_second']:8,.0f} a second")
 
 
 if __name__ == "__main__":
