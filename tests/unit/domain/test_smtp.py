@@ -13,6 +13,7 @@ from servelo.errors import InvalidInput
         ("Ada.Lovelace+x@Example.ORG", "Ada.Lovelace+x@Example.ORG"),
         ("o'brien=x/y@a-b.example", "o'brien=x/y@a-b.example"),
         ("ada@bücher.example", "ada@xn--bcher-kva.example"),
+        ("ada@straße.example", "ada@xn--strae-oqa.example"),
         ("jürgen@example.org", "jürgen@example.org"),
         ('"a+b"@example.org', '"a+b"@example.org'),
         ("ada@example.org.", "ada@example.org"),

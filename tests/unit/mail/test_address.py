@@ -103,6 +103,7 @@ def test_a_field_of_one_sign_repeated_gives_an_answer(piece: str) -> None:
     [
         ("Jo@Example.org", "jo@example.ORG"),
         ("jo@bücher.example", "jo@xn--bcher-kva.example"),
+        ("jo@straße.example", "jo@xn--strae-oqa.example"),
         ("jo@example.org.", "jo@example.org"),
         (" jo@example.org ", "jo@example.org"),
     ],
@@ -118,6 +119,10 @@ def test_the_same_person_has_one_identity(one: str, other: str) -> None:
         ("a@ех.example", "a@ex.example"),
         ("jo@x.example", "jo@y.example"),
         ("jo", "jo@x"),
+        # Two domains of two owners, which IDNA 2003 took for one.
+        ("jo@straße.example", "jo@strasse.example"),
+        ("jo@STRAẞE.example", "jo@strasse.example"),
+        ("jo@βόλος.example", "jo@βόλοσ.example"),
     ],
 )
 def test_different_people_have_different_identities(one: str, other: str) -> None:

@@ -61,3 +61,8 @@ def test_header_fields_that_claim_a_result_prove_nothing():
 def test_alignment(expected: bool, one: str, other: str):
     assert expected is aligned(one, other)
     assert expected is aligned(other, one)
+
+
+def test_a_signing_domain_in_pieces_is_not_its_first_piece():
+    headers = [("dkim-signature", "v=1; d=customer.example .evil.example; s=x; b=abc")]
+    assert not is_verified({"dkim": "PASS", "dmarc": "GRAY"}, "", "ada@customer.example", headers)

@@ -433,3 +433,16 @@ def test_the_mutator_gives_the_same_mails_for_the_same_seed() -> None:
 )
 def test_dates_are_read_in_the_forms_that_are_written(written: str, expected: datetime | None) -> None:
     assert read_mail(mail(f"Date: {written}", "", "")).date == expected
+
+
+@pytest.mark.parametrize(
+    "padding",
+    [b"X-A: b\r\n" * 1000, b"X-A: " + b"b" * 900 + b"\r\n", b"X-A: " + b"b" * 5_000_000 + b"\r\n"],
+    ids=["fields", "bytes", "one endless field"],
+)
+def test_a_mail_with_more_header_than_is_read_gives_nobody_rights(padding: bytes) -> None:
+    """Behind the padding stands the signature that was found good, or another From."""
+    padding *= 300 if len(padding) < 1000 else 1
+    hidden = b"DKIM-Signature: v=1; d=evil.example; s=x; b=abc\r\nFrom: eve@evil.example\r\n"
+    mail = read_mail(b"From: ada@customer.example\r\n" + padding + hidden + b"\r\nHello\r\n")
+    assert mail.from_ambiguous

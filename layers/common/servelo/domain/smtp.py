@@ -8,6 +8,7 @@ SMTP (attack H6): smtplib up to Python 3.12 cuts ``a@b>\\r\\nRCPT TO:<e@x>`` in 
 from __future__ import annotations
 
 import re
+import unicodedata
 from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Protocol
@@ -101,6 +102,34 @@ _LOCAL_PART = re.compile(rf"{_ATOM}(?:\.{_ATOM})*|{_QUOTED}")
 _LABEL = re.compile(r"[A-Za-z0-9_](?:[A-Za-z0-9_-]{0,61}[A-Za-z0-9])?")
 
 
+# Letters that RFC 3490 wrote as others and RFC 5891 keeps: ß, final sigma, the two joiners (UTS 46, table 1).
+# strasse.de and straße.de are two domains of two owners; Python's codec makes one of them.
+_KEPT = frozenset("\u00df\u03c2\u200c\u200d")
+
+
+def to_a_labels(domain: str) -> str:
+    """Return *domain* as DNS holds it: each label outside ASCII as its A-label (RFC 5890 2.3.2.1).
+
+    Raises:
+        UnicodeError: a label is empty, too long, or holds what no domain may.
+    """
+    lower = "".join(each.lower() for each in domain)
+    if _KEPT.isdisjoint(lower):
+        return lower.encode("idna").decode("ascii")
+    labels = []
+    for label in re.split("[.\u3002\uff0e\uff61]", lower):
+        if _KEPT.isdisjoint(label):
+            labels.append(label.encode("idna").decode("ascii"))
+            continue
+        # The codec checks and maps everything else.
+        "".join(each for each in f"a{label}" if each not in _KEPT).encode("idna")
+        a_label = "xn--" + unicodedata.normalize("NFKC", label).encode("punycode").decode("ascii")
+        if len(a_label) > 63:
+            raise UnicodeError("label too long")
+        labels.append(a_label)
+    return ".".join(labels)
+
+
 def domain_to_ascii(domain: str) -> str:
     """Return *domain* in A-labels (RFC 5890), without a final dot.
 
@@ -110,7 +139,7 @@ def domain_to_ascii(domain: str) -> str:
     name = domain[:-1] if domain.endswith(".") else domain
     if not name.isascii():
         try:
-            name = name.encode("idna").decode("ascii")
+            name = to_a_labels(name)
         except UnicodeError:
             raise InvalidInput("the domain name is not one that DNS can hold") from None
     if not name or len(name) > MAX_DOMAIN_OCTETS or not all(map(_LABEL.fullmatch, name.split("."))):

@@ -47,8 +47,10 @@ def identity(addr_spec: str) -> str:
     local_part, domain = split_addr_spec(addr_spec.strip())
     domain = domain.rstrip(".").lower()
     if not domain.isascii():
+        from servelo.domain.smtp import to_a_labels
+
         with contextlib.suppress(UnicodeError):
-            domain = domain.encode("idna").decode("ascii")
+            domain = to_a_labels(domain)
     return f"{local_part.casefold()}@{domain}" if domain else local_part.casefold()
 
 

@@ -3,7 +3,8 @@
 Only the receipt's verdicts are believed; ``Authentication-Results`` and the like in the mail may be forged.
 The receipt does not say for which domain SPF or DKIM passed. SPF speaks of the envelope sender. For DKIM
 every signature of the mail must be of an aligned domain: with two, a stranger's own good signature beside a
-broken one in our customer's name would pass.
+broken one in our customer's name would pass. A mail with more header than is read is ``from_ambiguous``: what
+was not read may be that signature, or another From.
 """
 
 from __future__ import annotations
@@ -13,7 +14,8 @@ from collections.abc import Iterable, Mapping
 
 from servelo.mail.address import identity, split_addr_spec
 
-_DKIM_DOMAIN = re.compile(r"(?:^|;)\s*d\s*=\s*([^;\s]{1,253})")
+# Up to the semicolon: a value with white space in it is no domain, and other readers may join its pieces.
+_DKIM_DOMAIN = re.compile(r"(?:^|;)\s*d\s*=\s*([^;]*)")
 # Names under which strangers register domains, by form: co.uk, com.au, gov.br. No list of all public suffixes
 # is shipped; these forms are refused as a common parent, everything else needs two equal labels at least.
 _SECOND_LEVEL = frozenset(
@@ -44,7 +46,7 @@ def is_verified(
         if name == "dkim-signature"
         for found in _DKIM_DOMAIN.finditer(value)
     ]
-    return bool(signed_by) and all(aligned(each.lower().rstrip("."), domain) for each in signed_by)
+    return bool(signed_by) and all(aligned(each.strip().lower().rstrip("."), domain) for each in signed_by)
 
 
 def aligned(authenticated: str, domain: str) -> bool:

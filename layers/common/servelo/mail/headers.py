@@ -18,6 +18,7 @@ MAX_SCAN_BYTES = 4 * 1024 * 1024  # looked through for fields: one endless field
 MAX_FIELDS = 1000
 MAX_ENCODED_WORDS = 400  # in one field; 100 mailboxes with names of several words each need more than 50
 MAX_PARAMETERS = 100
+HEADER_CUT = "The header is longer than 1,000 fields or 256 kB; the rest of it was not read."
 
 _FIELD = re.compile(rb"^([!-9;-~]++)[ \t]*+:(.*(?:\n[ \t].*)*+)\n?", re.M)
 _LATER_FIELD = re.compile(rb"^[A-Za-z][A-Za-z0-9-]{1,60}+:[ \t]", re.M)
@@ -66,11 +67,11 @@ def split_block(source: bytes, start: int, end: int) -> tuple[list[tuple[str, by
         expected = match.end()
         if len(fields) == MAX_FIELDS or kept_bytes > MAX_BLOCK_BYTES:
             if expected < block_limit:
-                warnings.append(
-                    "The header is longer than 1,000 fields or 256 kB; the rest of it was not read."
-                )
+                warnings.append(HEADER_CUT)
             expected = block_limit
             break
+    if block_limit < block_end and HEADER_CUT not in warnings:
+        warnings.append(HEADER_CUT)
     if cut:
         warnings.append("A header field is longer than 16 kB; its rest was not read.")
     if expected < block_limit and block_limit == block_end and source[expected:block_end].strip():
