@@ -955,7 +955,7 @@ class Router:
                 "to": work.delivery.envelope_recipient,
                 "subject": mail.subject,
                 "text": mail.text[:5000],
-                "link": f"{self._portal_url}/operator/mail/{work.delivery.id}" if self._portal_url else "",
+                "link": f"{self._portal_url}/operator/received/{work.delivery.id}" if self._portal_url else "",
             },
             subject=subject,
             cause=work.delivery.id,
@@ -975,7 +975,7 @@ class Router:
                 {
                     "text": "A mail to your help desk carried a virus. It was put aside unopened; no ticket "
                     "was made of it. You find it in the portal under Settings, Mail received.",
-                    "link": f"{self._portal_url}/settings/inbound" if self._portal_url else "",
+                    "link": f"{self._portal_url}/settings/received" if self._portal_url else "",
                 },
                 subject="A mail with a virus was put aside",
                 cause=work.delivery.id,
