@@ -140,6 +140,17 @@ def test_a_customer_answers_with_a_file_and_closes(desk: Desk) -> None:
     assert "open" == desk.get("/api/tickets/1", as_=desk.admin).json["status"]
 
 
+def test_a_customer_cannot_flood_others_through_the_portal(desk: Desk) -> None:
+    session = desk.customer(ADA)
+    told = [
+        desk.post("/api/portal/acme/tickets/1/comments", {"text": f"again {n}"}, bearer=session).status
+        for n in range(22)
+    ]
+    assert [201] * 20 + [429] * 2 == told
+    opened = desk.post("/api/portal/acme/tickets", {"subject": "Drips", "text": "Again"}, bearer=session)
+    assert 429 == opened.status
+
+
 def test_a_customer_opens_a_ticket_and_both_sides_are_mailed(desk: Desk) -> None:
     session = desk.customer(ADA)
     before = len(desk.world.mailbox.mails)

@@ -6,6 +6,7 @@ somebody was faster, the ticket is read again; what a person saw and edited is n
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
@@ -25,7 +26,7 @@ from servelo.domain.ticket import (
     TicketStatus,
     Visibility,
 )
-from servelo.errors import Conflict, Forbidden, InvalidInput, NotFound, StoreUnavailable
+from servelo.errors import Conflict, Forbidden, InvalidInput, NotFound, StoreUnavailable, TooMany
 from servelo.mail.address import identity, split_addr_spec
 from servelo.mail.reply_token import KeyRing
 from servelo.services.compose import Composer
@@ -36,6 +37,8 @@ from servelo.services.search import Search
 
 TRIES = 5
 MAX_FOLLOWERS = 19
+HOUR = 3600
+SAID_AN_HOUR = 20  # by one customer in the portal: each mails the team and every other participant
 PREVIEW_CHARACTERS = 160
 MAX_MERGED_PAGES = 40  # of 50 comments; a longer conversation is merged without its oldest words
 # ``route_inbound`` says this of a mail whose sender was not proven.
@@ -177,6 +180,17 @@ class Tickets:
             origin=origin,
         )
 
+    def _count_words(self, slug: str, client: Participant) -> None:
+        """Count what a customer says in the portal: it mails other people, as a mail of theirs does.
+
+        Raises:
+            TooMany: more than 20 an hour.
+        """
+        now = self.clock.now()
+        who = hashlib.sha256(identity(client.email).encode()).hexdigest()[:24]
+        if not self.store.count(slug, f"said#{who}#{int(now.timestamp()) // HOUR}", SAID_AN_HOUR, HOUR, now):
+            raise TooMany("That is more than 20 messages in one hour. Write one of them by e-mail, or wait.")
+
     def open_by_client(
         self,
         tenant: Tenant,
@@ -192,6 +206,7 @@ class Tickets:
         Raises:
             Forbidden: ``new_tickets_off``.
         """
+        self._count_words(tenant.slug, requester)
         if not tenant.new_tickets_in_portal:
             raise Forbidden("write to us by mail to open a new ticket", code="new_tickets_off")
         return self._open(
@@ -323,8 +338,11 @@ class Tickets:
 
         The ticket opens again, or closes with *close*. Raises NotFound, Conflict (``ticket_merged``).
         """
+        self._count_words(tenant.slug, author)
 
         def mails(composer: Composer, ticket: Ticket, comment: Comment) -> tuple[OutboundJob, ...]:
+            if ticket.status is TicketStatus.SPAM:
+                return ()
             return composer.for_client_comment(tenant, ticket, comment, verified=True, cause=comment.id)
 
         def status(ticket: Ticket) -> TicketStatus | None:
