@@ -955,7 +955,9 @@ class Router:
                 "to": work.delivery.envelope_recipient,
                 "subject": mail.subject,
                 "text": mail.text[:5000],
-                "link": f"{self._portal_url}/operator/received/{work.delivery.id}" if self._portal_url else "",
+                "link": f"{self._portal_url}/operator/received/{work.delivery.id}"
+                if self._portal_url
+                else "",
             },
             subject=subject,
             cause=work.delivery.id,
