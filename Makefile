@@ -28,7 +28,9 @@ BROWSER := $(shell command -v chromium || command -v chromium-browser || command
 
 test: setup  ## all tests: unit, integration, the whole stack, the pages in a browser
 	@$(if $(BROWSER),,echo "The browser tests do NOT run: no Chromium was found (apt install chromium, or set CHROMIUM).")
-	$(PYTHON) -m pytest tests/unit tests/integration tests/proof tests/e2e $(if $(BROWSER),tests/browser)
+	@# The proofs in a process of their own: they play whole days through the real handlers and their caches.
+	$(PYTHON) -m pytest tests/proof
+	$(PYTHON) -m pytest tests/unit tests/integration tests/e2e $(if $(BROWSER),tests/browser)
 
 unit: $(VENV)/.installed  ## unit tests alone, in seconds
 	$(PYTHON) -m pytest tests/unit

@@ -1,10 +1,17 @@
 """Fixtures that more than one suite uses."""
 
+import os
 from collections.abc import Iterator
 
 import pytest
+from hypothesis import settings
 
 from tests.world import World, new_world
+
+# `make test` draws the same examples each time: what fails is the change. `make proof` draws new ones.
+settings.register_profile("repeatable", derandomize=True)
+if not os.environ.get("SERVELO_PROOF"):
+    settings.load_profile("repeatable")
 
 
 @pytest.fixture
