@@ -27,6 +27,7 @@ import pytest
 from botocore.exceptions import ClientError
 
 from servelo import bootstrap
+from servelo.adapters.smtp_transport import default_ssl_context
 from servelo.observability import logger
 from servelo.operate import data
 from tests import smtp_servers
@@ -185,6 +186,8 @@ def desk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCapt
         }
         for name, value in environ.items():
             monkeypatch.setenv(name, value)
+        # As after any other test: a process keeps the authorities that it trusted first.
+        default_ssl_context()
         bootstrap.reset()
         log = io.StringIO()
         handler = logging.StreamHandler(log)

@@ -334,10 +334,11 @@ def render_nothing() -> None:
 
 
 def reset() -> None:
-    """Forget everything that was made."""
-    from servelo.adapters import aws_clients
+    """Forget everything that was made, and which authorities were trusted."""
+    from servelo.adapters import aws_clients, smtp_transport
 
     aws_clients.session.cache_clear()
+    smtp_transport.default_ssl_context.cache_clear()
     for value in list(globals().values()):
         if hasattr(value, "cache_clear"):
             value.cache_clear()
