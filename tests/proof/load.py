@@ -1,15 +1,18 @@
 """Load: a local stack takes mails by SMTP as fast as it holds; then everything is counted.
 
-    python -m tests.proof.load [--mails 300] [--flood 100] [--window 100] [--connections 4]
+    python -m tests.proof.load [--mails 300] [--flood 100] [--seconds 0] [--concurrency 2] [--window 100]
 
 First N mails of many customers to two tenants: tickets, answers by token, mail to nobody, bad tokens, spam.
 The senders stop while more than ``--window`` receipts wait on the inbound queue, so what is measured is the
 rate that the stack holds. Then one tenant is flooded without a window, and a mail to the other is sent after
-every tenth of the flood: how long did those wait? At the end:
+every tenth of the flood: how long did those wait? Each part ends early after ``--seconds``. At the end:
 
     accepted mails = tickets + comments + recorded rejections, each exactly once
     every promised mail ended and lies in the mailbox exactly once
-    memory of each process of the stack, at the start, half-way and the end
+    memory of the largest process of each function, of the local AWS and of the rest, at each tenth
+
+``--concurrency`` bounds the batches of one queue at once: the local AWS starts a process for each, unpacks
+the layer for it, and on two processors more than two of them only take each other's time.
 
 Prints one line a figure; exit status 1 when a count is wrong. Only 127.0.0.1 is spoken to.
 """
@@ -19,6 +22,7 @@ from __future__ import annotations
 import argparse
 import json
 import os
+import re
 import smtplib
 import statistics
 import sys
@@ -40,6 +44,8 @@ from local.stack import LocalStack
 from tests.local_stack import running_stack
 
 PATIENCE_SECONDS = 1800
+STEP = 500  # mails between two looks at the memory
+_FUNCTION = re.compile(r"ministack-lambda-\w+?-(\w+)Function-")
 COMMENTS = {"comment_client", "comment_team", "comment_held", "note_unverified"}
 ENDED = {"accepted", "delivered"}
 
@@ -60,8 +66,13 @@ class Figures:
     comments: int = 0
     jobs: Counter[str] = field(default_factory=Counter)
     delivered: int = 0
-    memory: list[dict[str, int]] = field(default_factory=list)
+    flood_sent_seconds: float = 0.0
+    memory: list[tuple[int, dict[str, int]]] = field(default_factory=list)
     wrong: list[str] = field(default_factory=list)
+
+    def remember(self, accepted: int) -> None:
+        """Note the memory of all processes after *accepted* mails."""
+        self.memory.append((accepted, _memory()))
 
     def lines(self) -> Iterator[str]:
         """Yield the figures, one sentence each."""
@@ -73,45 +84,68 @@ class Figures:
         if self.flood:
             rate = self.flood / self.flood_seconds
             took = f"{self.flood_seconds:.1f} s: {rate:.1f} a second"
-            yield f"flood: {self.flood} mails to one tenant settled in {took}"
+            sent = f"sent in {self.flood_sent_seconds:.1f} s, settled in {took}"
+            yield f"flood: {self.flood} mails, but for each {STEP}th to one tenant, {sent}"
             yield f"the flooded tenant, receipt to ticket: {_spread(self.flood_lags)}"
             yield f"the other tenant, receipt to ticket: {_spread(self.other_lags)}"
-        for name in sorted(set().union(*self.memory)):
-            yield f"memory of {name}: " + " -> ".join(
-                f"{each.get(name, 0) // 1024} MB" for each in self.memory
-            )
+        yield "memory after mails: " + ", ".join(str(accepted) for accepted, _ in self.memory)
+        for name in sorted(set().union(*(each for _, each in self.memory))):
+            values = (each.get(name, 0) // 1024 for _, each in self.memory)
+            yield f"memory of {name}: {', '.join(map(str, values))} MB"
         yield from (f"WRONG: {sentence}" for sentence in self.wrong)
 
 
-def drive(stack: LocalStack, *, mails: int, flood: int, window: int, connections: int) -> Figures:
-    """Run the whole load against *stack*, which must be fresh, and count."""
+def drive(
+    stack: LocalStack,
+    *,
+    mails: int,
+    flood: int,
+    window: int,
+    connections: int,
+    seconds: float = 0,
+    concurrency: int = 2,
+) -> Figures:
+    """Run the whole load against *stack*, which must be fresh, and count.
+
+    Each part sends for *seconds* at most, 0 is without end.
+    """
     figures = Figures()
     load = _Load(stack, window)
-    figures.memory.append(_memory())
+    load.bound(concurrency)
+    figures.remember(0)
     began = time.monotonic()
-    load.send(range(mails // 2), connections)
-    figures.memory.append(_memory())
-    load.send(range(mails // 2, mails), connections)
+    load.stop_at = began + (seconds or 1e9)
+    step = max(1, min(STEP, mails // 10))
+    for start in range(0, mails, step):
+        load.send(range(start, min(mails, start + step)), connections)
+        figures.remember(load.accepted)
+        if load.is_late():
+            break
     load.settle()
     figures.seconds = time.monotonic() - began
     figures.sent = load.accepted
-    figures.memory.append(_memory())
+    figures.remember(load.accepted)
     if flood:
+        load.stop_at = time.monotonic() + (seconds or 1e9)
         _flood(load, figures, flood, connections)
-        figures.memory.append(_memory())
+        figures.remember(load.accepted)
     load.count(figures)
     return figures
 
 
 def _flood(load: _Load, figures: Figures, flood: int, connections: int) -> None:
-    step = max(1, flood // 10)
+    step = max(1, min(STEP, flood // 10))
     load.window = 10**9
     began = time.monotonic()
+    before = load.accepted
     for start in range(0, flood, step):
         load.send(range(start, min(flood, start + step)), connections, "flood")
         load.send(range(start, start + 1), 1, "other")
+        if load.is_late():
+            break
+    figures.flood_sent_seconds = time.monotonic() - began
     load.settle()
-    figures.flood, figures.flood_seconds = flood, time.monotonic() - began
+    figures.flood, figures.flood_seconds = load.accepted - before, time.monotonic() - began
 
 
 class _Load:
@@ -121,12 +155,25 @@ class _Load:
         self.stack = stack
         self.window = window
         self.accepted = 0
+        self.stop_at = float("inf")
         self._lock = threading.Lock()
         self._domain = stack.settings.mail_domain
         self._sqs = stack.aws.client("sqs")
-        self._queue = stack.outputs["InboundQueueUrl"]
+        self._queues = [stack.outputs[f"{name}QueueUrl"] for name in ("Inbound", "InboundFlood")]
         self._answerable: list[str] = []
         self._read: set[str] = set()
+
+    def bound(self, concurrency: int) -> None:
+        """Let each queue's function have *concurrency* batches at once."""
+        functions = self.stack.aws.client("lambda")
+        for each in functions.list_event_source_mappings()["EventSourceMappings"]:
+            if ":sqs:" in each["EventSourceArn"]:
+                functions.update_event_source_mapping(
+                    UUID=each["UUID"], ScalingConfig={"MaximumConcurrency": concurrency}
+                )
+
+    def is_late(self) -> bool:
+        return time.monotonic() > self.stop_at
 
     def send(self, numbers: range, connections: int, kind: str = "mixed") -> None:
         self._find_reply_addresses()
@@ -141,6 +188,8 @@ class _Load:
             for place, number in enumerate(numbers):
                 if place % 10 == 0:
                     self._wait_for_room()
+                if self.is_late():
+                    return
                 mail, recipient = self._mail(number, kind)
                 smtp.send_message(mail, from_addr=str(mail["From"]), to_addrs=[recipient])
                 with self._lock:
@@ -178,7 +227,7 @@ class _Load:
 
     def _wait_for_room(self) -> None:
         give_up_at = time.monotonic() + PATIENCE_SECONDS
-        while self._waiting(self._queue) > self.window:
+        while sum(map(self._waiting, self._queues)) > self.window:
             if time.monotonic() > give_up_at:
                 raise TimeoutError("the inbound queue does not drain")
             time.sleep(0.1)
@@ -189,9 +238,9 @@ class _Load:
         return sum(int(found[name]) for name in names)
 
     def settle(self) -> None:
-        """Return once both queues are empty, or the patience is over: the counts then tell."""
+        """Return once the queues are empty, or the patience is over: the counts then tell."""
         give_up_at = time.monotonic() + PATIENCE_SECONDS
-        queues = [self._queue, self.stack.outputs["OutboundQueueUrl"]]
+        queues = [*self._queues, self.stack.outputs["OutboundQueueUrl"]]
         while time.monotonic() < give_up_at and any(self._waiting(each) for each in queues):
             time.sleep(0.2)
 
@@ -264,7 +313,10 @@ def _spread(seconds: list[float]) -> str:
 
 
 def _memory() -> dict[str, int]:
-    """Return resident kB by kind of process, of this one and all below it; empty where there is no /proc."""
+    """Return resident kB of the largest process of each kind, of this one and all below it.
+
+    Empty where there is no /proc.
+    """
     children: dict[int, list[int]] = {}
     found: dict[int, tuple[str, int]] = {}
     for folder in Path("/proc").glob("[0-9]*"):
@@ -277,16 +329,19 @@ def _memory() -> dict[str, int]:
             continue
         children.setdefault(int(status["PPid"]), []).append(int(folder.name))
         words = b" ".join(command).decode("utf-8", "replace")
-        kind = "the local AWS" if "ministack" in words and "worker" not in words else "functions"
+        function = _FUNCTION.search(words)
+        kind = f"the largest {function[1]}" if function else "the local AWS" if "ministack" in words else ""
         found[int(folder.name)] = (kind, int(status.get("VmRSS", "0 kB").split()[0]))
-    total: Counter[str] = Counter()
+    most: dict[str, int] = {}
     todo = [os.getpid()] if found else []
     while todo:
         process = todo.pop()
-        kind, size = found.get(process, ("functions", 0))
-        total["SES, HTTP and the senders" if process == os.getpid() else kind] += size
+        kind, size = found.get(process, ("", 0))
+        kind = "SES, HTTP and the senders" if process == os.getpid() else kind
+        if kind:
+            most[kind] = max(size, most.get(kind, 0))
         todo += children.get(process, [])
-    return dict(total)
+    return most
 
 
 def main() -> int:
@@ -294,6 +349,8 @@ def main() -> int:
     parser = argparse.ArgumentParser(description="Drive a local stack at the rate it holds, then count.")
     parser.add_argument("--mails", type=int, default=300)
     parser.add_argument("--flood", type=int, default=100)
+    parser.add_argument("--seconds", type=float, default=0, help="at most, of sending, for each part")
+    parser.add_argument("--concurrency", type=int, default=2, help="batches of one queue at once")
     parser.add_argument("--window", type=int, default=100)
     parser.add_argument("--connections", type=int, default=4)
     parser.add_argument("--json", type=Path, help="write the figures here, too")
@@ -305,6 +362,8 @@ def main() -> int:
             flood=chosen.flood,
             window=chosen.window,
             connections=chosen.connections,
+            seconds=chosen.seconds,
+            concurrency=chosen.concurrency,
         )
     for line in figures.lines():
         print(line)

@@ -105,7 +105,7 @@ def test_a_queue_is_encrypted_and_keeps_its_messages_for_14_days(name: str):
         redrive = queue["RedrivePolicy"]
         assert 3 <= redrive["maxReceiveCount"] <= 5
         assert redrive["deadLetterTargetArn"] == {
-            "Fn::GetAtt": [name.replace("Queue", "DeadLetterQueue"), "Arn"]
+            "Fn::GetAtt": [name.replace("Flood", "").replace("Queue", "DeadLetterQueue"), "Arn"]
         }
 
 
@@ -306,7 +306,7 @@ def test_a_queue_hides_a_message_for_six_times_the_time_out_of_its_function():
             timeout = functions[mapping["FunctionName"]["Ref"]]["Timeout"]
             assert queues[queue]["VisibilityTimeout"] >= 6 * timeout, queue
             seen.add(queue)
-    assert seen == {"InboundQueue", "OutboundQueue", "FeedbackQueue"}
+    assert seen == {"InboundQueue", "InboundFloodQueue", "OutboundQueue", "FeedbackQueue"}
 
 
 def test_every_mapping_reports_single_failures_and_a_queues_is_bounded():

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import gc
 import os
+import time
 from collections.abc import Callable
 from datetime import UTC, datetime
 from functools import cache
@@ -20,11 +21,13 @@ if TYPE_CHECKING:
     from servelo.adapters.s3_file_store import S3FileStore, S3MailStore
     from servelo.adapters.secrets import KeyRingSecret
     from servelo.adapters.smtp_transport import SmtpConnections
+    from servelo.adapters.sqs_flood_queue import SqsFloodQueue
     from servelo.adapters.sqs_job_queue import SqsJobQueue
     from servelo.portal.wiring import Services
     from servelo.services.compose import Composer
     from servelo.services.deliver import Deliverer, Sweeper
     from servelo.services.emails import Emails
+    from servelo.services.fair_share import FairShare
     from servelo.services.feedback import Feedback
     from servelo.services.members import Members
     from servelo.services.replay import Replay
@@ -121,6 +124,26 @@ def queue() -> SqsJobQueue:
     from servelo.adapters.sqs_job_queue import SqsJobQueue
 
     return SqsJobQueue(aws("sqs"), settings().outbound_queue_url)
+
+
+@cache
+def flood_queue() -> SqsFloodQueue | None:
+    """Return the queue that a flooded tenant's receipts wait on; None where a function has none."""
+    from servelo.adapters.sqs_flood_queue import SqsFloodQueue
+
+    url = settings().flood_queue_url
+    return SqsFloodQueue(aws("sqs"), url) if url else None
+
+
+@cache
+def fair_share() -> FairShare:
+    from servelo.services.fair_share import FairShare
+
+    return FairShare(
+        ring=lambda: key_ring().ring(),
+        exists=lambda slug: store().tenant(slug) is not None,
+        seconds=time.monotonic,
+    )
 
 
 @cache

@@ -27,6 +27,7 @@ class Settings:
         file_bucket: attachments, under ``{slug}/``.
         outbound_queue_url: SQS queue of outbox ids.
         inbound_queue_url: SQS queue of receipts; the api function replays through it.
+        flood_queue_url: SQS queue of receipts that the router sets aside, so that others need not wait.
         key_ring_secret_id: Secrets Manager secret with the reply-token keys.
         smtp_key_id: KMS key that tenants' SMTP passwords are encrypted under.
         user_pool_id, user_pool_client_id: Cognito, for team and operator.
@@ -44,6 +45,7 @@ class Settings:
     file_bucket: str = ""
     outbound_queue_url: str = ""
     inbound_queue_url: str = ""
+    flood_queue_url: str = ""
     key_ring_secret_id: str = ""
     smtp_key_id: str = ""
     user_pool_id: str = ""
@@ -80,6 +82,7 @@ class Settings:
             file_bucket=optional("FILE_BUCKET"),
             outbound_queue_url=optional("OUTBOUND_QUEUE_URL"),
             inbound_queue_url=optional("INBOUND_QUEUE_URL"),
+            flood_queue_url=optional("FLOOD_QUEUE_URL"),
             key_ring_secret_id=optional("KEY_RING_SECRET_ID"),
             smtp_key_id=optional("SMTP_KEY_ID"),
             user_pool_id=optional("USER_POOL_ID"),

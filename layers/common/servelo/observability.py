@@ -2,8 +2,8 @@
 
 Every line carries the correlation id: the SES message id on the way in, ``slug/job`` on the way out.
 Metrics (namespace ``Servelo``): MailReceived, TicketCreated, CommentAdded, MailRejected (by code),
-SecondsToTicket; MailSent, MailFailed, MailUnknown, MailDeferred, BreakerOpened (by tenant), SecondsToSend,
-OutboxSwept. Dimensions: service and stage, so that two stages in one account stay apart.
+MailSetAside, SecondsToTicket; MailSent, MailFailed, MailUnknown, MailDeferred, BreakerOpened (by tenant),
+SecondsToSend, OutboxSwept. Dimensions: service and stage, so that two stages in one account stay apart.
 """
 
 from __future__ import annotations
