@@ -1,5 +1,7 @@
 """A help desk under moto: the real store, buckets and queue, a mailbox instead of SES, and a clock to turn.
 
+With ``SERVELO_TEST_AWS=ministack`` it stands on a second AWS instead (``tests.second_aws``).
+
 The table is made from ``template.yaml``, so tests and deployment cannot drift apart.
 """
 
@@ -33,6 +35,7 @@ from servelo.services.deliver import Deliverer, DeliverOutcome, Sweeper
 from servelo.services.feedback import Feedback
 from servelo.services.ports import Accepted
 from servelo.services.route_inbound import Delivery, RouteOutcome, Router
+from tests import second_aws
 
 REGION = "eu-west-1"
 MAIL_DOMAIN = "serveloapp.com"
@@ -297,6 +300,10 @@ class World:
 @contextmanager
 def new_world() -> Iterator[World]:
     """A world of its own, gone afterwards."""
+    if second_aws.is_wanted():
+        with second_aws.fresh():
+            yield World()
+        return
     keys = {
         "AWS_ACCESS_KEY_ID": "testing",
         "AWS_SECRET_ACCESS_KEY": "testing",
