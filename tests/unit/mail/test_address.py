@@ -106,15 +106,25 @@ def test_a_field_of_one_sign_repeated_gives_an_answer(piece: str) -> None:
         ("jo@straße.example", "jo@xn--strae-oqa.example"),
         ("jo@example.org.", "jo@example.org"),
         (" jo@example.org ", "jo@example.org"),
+        ("jo@x™.example", "jo@xtm.example"),
+        ("jo@x.example…", "jo@x.example"),
     ],
 )
 def test_the_same_person_has_one_identity(one: str, other: str) -> None:
     assert identity(one) == identity(other)
 
 
+@pytest.mark.parametrize("text", ["jo@…", "jo@x™ß.example", "jo@x.example…", "jo@x＠y.example", "jo@ß．y"])
+def test_the_identity_of_an_identity_is_itself(text: str) -> None:
+    once = identity(text)
+    assert once == identity(once)
+    assert 1 == once.count("@")
+
+
 @pytest.mark.parametrize(
     ("one", "other"),
     [
+        ("jo@x＠y.example", "jo@y.example"),
         ("jo+a@x.example", "jo@x.example"),
         ("a@ех.example", "a@ex.example"),
         ("jo@x.example", "jo@y.example"),

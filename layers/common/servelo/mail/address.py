@@ -42,7 +42,8 @@ def split_addr_spec(addr_spec: str) -> tuple[str, str]:
 def identity(addr_spec: str) -> str:
     """Return the comparison form of *addr_spec*: lower-case local part, lower-case A-label domain.
 
-    Never raises: a domain that IDNA refuses is compared as it is, in lower case.
+    Never raises: a domain that IDNA refuses is compared as it is, in lower case. The form of a form is
+    itself.
     """
     local_part, domain = split_addr_spec(addr_spec.strip())
     domain = domain.rstrip(".").lower()
@@ -50,7 +51,9 @@ def identity(addr_spec: str) -> str:
         from servelo.domain.smtp import to_a_labels
 
         with contextlib.suppress(UnicodeError):
-            domain = to_a_labels(domain)
+            # The mapping makes letters, dots and at signs of signs that look like them (™, …, ＠).
+            mapped = to_a_labels(domain).rstrip(".").lower()
+            domain = mapped if mapped and "@" not in mapped else domain
     return f"{local_part.casefold()}@{domain}" if domain else local_part.casefold()
 
 
