@@ -10,7 +10,7 @@ VENV := .venv
 AWS_VENV := .venv/aws
 PYTHON := $(VENV)/bin/python
 
-.PHONY: help setup run demo test unit integration e2e browser shots proof bench eval audit lock lint format build validate sam-local clean
+.PHONY: help setup run demo test unit integration e2e browser shots proof bench eval audit lock checkov lint format build validate sam-local clean
 
 help:  ## list these targets
 	@grep -hE '^[a-z0-9-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -88,6 +88,13 @@ format: $(VENV)/.installed  ## let ruff mend what it can
 
 build: $(VENV)/.installed  ## what is deployed: .aws-sam/build
 	$(VENV)/bin/sam build
+
+checkov: $(VENV)/.installed  ## the template, transformed, by checkov (in an environment of its own)
+	@[ -x $(VENV)/checkov/bin/python ] || $(PYTHON) -m venv $(VENV)/checkov
+	$(VENV)/checkov/bin/python -m pip install --quiet --disable-pip-version-check checkov==3.3.30
+	@mkdir -p .aws-sam && $(PYTHON) -m tests.sam_template > .aws-sam/transformed.json
+	$(VENV)/checkov/bin/checkov --framework cloudformation --file .aws-sam/transformed.json \
+	  --compact --quiet --skip-download
 
 validate: $(VENV)/.installed  ## the template alone
 	$(VENV)/bin/sam validate --lint --template template.yaml --region eu-west-1

@@ -1,8 +1,12 @@
-"""``template.yaml`` as CloudFormation sees it: SAM's own transform, with places for artefacts."""
+"""``template.yaml`` as CloudFormation sees it: SAM's own transform, with places for artefacts.
+
+``python -m tests.sam_template`` prints it as JSON, for tools that do not know SAM.
+"""
 
 from __future__ import annotations
 
 import copy
+import json
 import os
 from functools import cache
 from pathlib import Path
@@ -54,3 +58,7 @@ def resources(kind: str) -> dict[str, dict[str, Any]]:
 def properties(kind: str) -> dict[str, dict[str, Any]]:
     """Return logical id -> properties of a CloudFormation type, after the transform."""
     return {name: each.get("Properties", {}) for name, each in resources(kind).items()}
+
+
+if __name__ == "__main__":
+    print(json.dumps(transformed(), indent=1, default=str))

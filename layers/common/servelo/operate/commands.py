@@ -1,16 +1,20 @@
 """The commands of the operator: what each prints and its exit status. Wired to argparse by ``parser``.
 
 Exit status: 0 done; 1 something is wrong or was refused, said on standard error; 2 the command line is
-wrong; 3 the deployment cannot be reached.
+wrong; 3 the deployment cannot be reached; 130 stopped with Ctrl-C.
 """
 
 from __future__ import annotations
 
 import argparse
 import json
+import os
 import sys
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
+from functools import partial
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +23,7 @@ from servelo.domain.inbound_record import REMEDIES, InboundRecord
 from servelo.errors import ConfigurationError, ServeloError
 from servelo.operate import data, deployment, doctor, keyring
 
-OK, FAILED, UNREACHABLE = 0, 1, 3
+OK, FAILED, UNREACHABLE, STOPPED = 0, 1, 3, 130
 
 
 def add_to(commands: Any) -> None:
@@ -27,13 +31,22 @@ def add_to(commands: Any) -> None:
 
     def command(name: str, help_: str, run: Callable[[argparse.Namespace], int]) -> argparse.ArgumentParser:
         parser: argparse.ArgumentParser = commands.add_parser(name, help=help_)
-        parser.add_argument("--stack", default="servelo", help="name of the CloudFormation stack")
-        parser.add_argument("--region", default="", help="AWS region (default: of the environment)")
+        parser.add_argument(
+            "--stack",
+            default=os.environ.get("SERVELO_STACK") or "servelo",
+            help="name of the CloudFormation stack (default: the variable SERVELO_STACK, or servelo)",
+        )
+        parser.add_argument(
+            "--region", default="", help="AWS region (default: of the environment or the AWS profile)"
+        )
         parser.add_argument("--json", action="store_true", help="one JSON object a line")
         parser.set_defaults(run=lambda args: _with_deployment(run, args))
         return parser
 
-    command("doctor", "check everything that must be right for mail to flow", _doctor)
+    p = command("doctor", "check everything that must be right for mail to flow", _doctor)
+    p.add_argument(
+        "--nameserver", default="", metavar="ADDRESS[:PORT]", help="ask this one (default: the system's)"
+    )
 
     p = command("tenants", "list, create, suspend and resume tenants", _tenants)
     p.add_argument("action", choices=("list", "create", "suspend", "resume"))
@@ -58,6 +71,7 @@ def add_to(commands: Any) -> None:
     p.add_argument("action", choices=("list", "show", "replay"))
     p.add_argument("ids", nargs="*", help="records; the tenant is given with --tenant")
     p.add_argument("--tenant", default="-", help="slug, or - for mail that belongs to no tenant")
+    p.add_argument("--outcome", default="", help="list: only this outcome (docs/outcomes.md)")
     p.add_argument("--since", default="", help="replay: from this time on (ISO 8601)")
     p.add_argument("--failed", action="store_true", help="replay: only what came to nothing")
     p.add_argument("--dry-run", action="store_true", help="replay: print what would differ, write nothing")
@@ -74,13 +88,15 @@ def add_to(commands: Any) -> None:
     p = command("outbound", "mails sent and to be sent; retry", _outbound)
     p.add_argument("action", choices=("list", "retry"))
     p.add_argument("ids", nargs="*")
-    p.add_argument("--tenant", required=True)
-    p.add_argument("--state", default="", help="list: only this state")
+    p.add_argument("--tenant", default="", help="slug; list: without it of all tenants")
+    p.add_argument("--state", default="", help="list: only this state, such as failed or deferred")
     p.add_argument("--limit", type=int, default=50)
 
     p = command("dlq", "dead-letter queues", _dlq)
-    p.add_argument("action", choices=("list", "redrive"))
+    p.add_argument("action", choices=("list", "show", "redrive", "purge"))
     p.add_argument("queue", nargs="?", choices=("inbound", "outbound", "feedback", "events"))
+    p.add_argument("ids", nargs="*", help="purge: these messages only")
+    p.add_argument("--yes", action="store_true", help="purge: really do it")
 
     p = command("keys", "keys of the reply addresses", _keys)
     p.add_argument("action", choices=("list", "rotate", "revoke"))
@@ -101,8 +117,11 @@ def add_to(commands: Any) -> None:
 
 
 def _with_deployment(run: Callable[[argparse.Namespace], int], args: argparse.Namespace) -> int:
+    from botocore.exceptions import BotoCoreError, ClientError
+
     try:
-        region = args.region or bootstrap.region()
+        region = args.region or deployment.own_region()
+        deployment.use_region(region)
         found = deployment.find(args.stack, region, bootstrap.aws("cloudformation"))
         deployment.use(found)
         args.deployment = found
@@ -113,6 +132,22 @@ def _with_deployment(run: Callable[[argparse.Namespace], int], args: argparse.Na
     except ServeloError as error:
         print(f"servelo: {error.detail} [{error.code}]", file=sys.stderr)
         return FAILED
+    except ClientError as error:
+        said = error.response.get("Error", {})
+        why = f"{said.get('Message', '')} [{said.get('Code', '')}]"
+        return _failed(f"AWS refuses {error.operation_name}: {why}")
+    except BotoCoreError as error:
+        print(f"servelo: AWS cannot be reached: {error}", file=sys.stderr)
+        return UNREACHABLE
+    except OSError as error:  # a file to read or write; a closed pipe is the reader's wish
+        if isinstance(error, BrokenPipeError):
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+            return OK
+        print(f"servelo: {error.filename or 'file'}: {error.strerror or error}", file=sys.stderr)
+        return FAILED
+    except KeyboardInterrupt:
+        print("\nservelo: stopped; give the command again to go on", file=sys.stderr)
+        return STOPPED
 
 
 def _show(args: argparse.Namespace, rows: Iterable[dict[str, Any]]) -> None:
@@ -129,21 +164,51 @@ def _show(args: argparse.Namespace, rows: Iterable[dict[str, Any]]) -> None:
     table = [names, *([str(row[n]) for n in names] for row in listed)]
     widths = [min(60, max(len(line[i]) for line in table)) for i in range(len(names))]
     for line in table:
-        print("  ".join(cell[:60].ljust(width) for cell, width in zip(line, widths, strict=True)).rstrip())
+        cells = (_seen(cell[:60]).ljust(width) for cell, width in zip(line, widths, strict=True))
+        print("  ".join(cells).rstrip())
 
 
-def _progress(what: str) -> data.Progress:
+def _seen(text: str) -> str:
+    """Return *text* without what a terminal would obey: subjects and names are written by strangers."""
+    return (
+        text
+        if text.isprintable()
+        else "".join(c if c.isprintable() else "\N{REPLACEMENT CHARACTER}" for c in text)
+    )
+
+
+def _done(args: argparse.Namespace, said: str, **told: Any) -> int:
+    """Say what was done: a sentence, or *told* as JSON for scripts."""
+    print(json.dumps(told, ensure_ascii=False) if args.json else said)
+    return OK
+
+
+@contextmanager
+def _progress(what: str) -> Iterator[data.Progress]:
+    """Give a function that counts on standard error: on a terminal in place, else now and then a line."""
+    on_terminal, shown = sys.stderr.isatty(), False
+
     def tell(count: int) -> None:
-        if sys.stderr.isatty() or count % 1000 == 0:
+        nonlocal shown
+        if on_terminal:
             print(f"\r{what}: {count}", end="", file=sys.stderr, flush=True)
+            shown = True
+        elif count and count % 1000 == 0:
+            print(f"{what}: {count}", file=sys.stderr, flush=True)
 
-    return tell
+    try:
+        yield tell
+    finally:
+        if shown:
+            print(file=sys.stderr)
 
 
 def _doctor(args: argparse.Namespace) -> int:
     findings = []
     signs = {"ok": "ok      ", "warning": "WARNING ", "broken": "BROKEN  "}
-    for finding in doctor.Doctor(args.deployment, bootstrap.aws, doctor.resolve).examine():
+    for finding in doctor.Doctor(
+        args.deployment, bootstrap.aws, doctor.resolver(args.nameserver), doctor.fetch
+    ).examine():
         findings.append(finding)
         if args.json:
             print(doctor.as_json([finding]))
@@ -153,7 +218,8 @@ def _doctor(args: argparse.Namespace) -> int:
             print(f"        {finding.remedy}")
     broken = sum(f.health is doctor.Health.BROKEN for f in findings)
     if not args.json:
-        print(f"{len(findings)} checks, {broken} broken")
+        warnings = sum(f.health is doctor.Health.WARNING for f in findings)
+        print(f"{len(findings)} checks, {broken} broken, {warnings} warnings")
     return FAILED if broken else OK
 
 
@@ -162,10 +228,9 @@ def _tenants(args: argparse.Namespace) -> int:
 
     store = bootstrap.store()
     if args.action == "list":
-        rows, cursor = [], ""
-        while True:
-            page, cursor = store.tenants(100, cursor)
-            rows += [
+        _show(
+            args,
+            (
                 {
                     "slug": t.slug,
                     "name": t.name,
@@ -173,11 +238,9 @@ def _tenants(args: argparse.Namespace) -> int:
                     "smtp": t.smtp.breaker.value if t.smtp else "shared",
                     "suspended": t.suspended,
                 }
-                for t in page
-            ]
-            if not cursor:
-                break
-        _show(args, rows)
+                for t in _pages(store.tenants)
+            ),
+        )
         return OK
     if not args.slug:
         return _usage("name the tenant's slug")
@@ -191,14 +254,17 @@ def _tenants(args: argparse.Namespace) -> int:
             admin_name=args.admin_name,
             notify_email=args.notify_email,
         )
-        print(f"created; mail to {args.slug}@{bootstrap.settings().mail_domain} opens tickets now")
-        return OK
+        inbound = f"{args.slug}@{bootstrap.settings().mail_domain}"
+        return _done(
+            args, f"created; mail to {inbound} opens tickets now", slug=args.slug, inbound_address=inbound
+        )
     tenant = store.tenant(args.slug)
     if tenant is None:
         return _failed(f"there is no tenant {args.slug}")
     store.put_tenant(replace(tenant, suspended=args.action == "suspend"))
-    print(f"{args.slug}: {'suspended' if args.action == 'suspend' else 'active'}")
-    return OK
+    suspended = args.action == "suspend"
+    now = "suspended" if suspended else "active"
+    return _done(args, f"{args.slug}: {now}", slug=args.slug, suspended=suspended)
 
 
 def _members(args: argparse.Namespace) -> int:
@@ -224,8 +290,7 @@ def _members(args: argparse.Namespace) -> int:
         return _failed("no member has that address")
     else:
         bootstrap.members().remove(args.slug, args.email)
-    print("done")
-    return OK
+    return _done(args, "done", slug=args.slug, email=args.email, done=args.action)
 
 
 def _operators(args: argparse.Namespace) -> int:
@@ -233,20 +298,19 @@ def _operators(args: argparse.Namespace) -> int:
 
     if args.action == "remove":
         bootstrap.identity().delete_user(args.email)
-        print("done")
-        return OK
+        return _done(args, "done", email=args.email, done="remove")
     # Three groups and a sign of each kind satisfy the pool's policy; shown once and kept nowhere.
     password = "-".join(secrets.token_urlsafe(6) for _ in range(3)) + "-Aa1"
     bootstrap.tenants().create_operator(args.email, password)
-    print(f"password, shown this once: {password}")
-    return OK
+    return _done(args, f"password, shown this once: {password}", email=args.email, password=password)
 
 
 def _inbound(args: argparse.Namespace) -> int:
     store = bootstrap.store()
     if args.action == "list":
-        records, _ = store.inbound_list(args.tenant, min(args.limit, 500))
-        _show(args, (_record_row(r) for r in records))
+        records = _pages(partial(store.inbound_list, args.tenant))
+        wanted = (r for r in records if not args.outcome or r.outcome.value == args.outcome)
+        _show(args, (_record_row(r) for r in islice(wanted, args.limit)))
         return OK
     if args.action == "show":
         for record_id in args.ids:
@@ -359,12 +423,14 @@ def _record_row(record: InboundRecord) -> dict[str, Any]:
 def _outbound(args: argparse.Namespace) -> int:
     store = bootstrap.store()
     if args.action == "list":
-        jobs, _ = store.jobs(args.tenant, min(args.limit, 500))
+        slugs = [args.tenant] if args.tenant else [t.slug for t in _pages(store.tenants)]
         _show(
             args,
             (
                 {
                     "id": j.id,
+                    "tenant": slug,
+                    "created_at": j.created_at.isoformat(timespec="seconds"),
                     "state": j.state.value,
                     "kind": j.kind.value,
                     "to": j.recipient,
@@ -373,15 +439,34 @@ def _outbound(args: argparse.Namespace) -> int:
                     "error": j.error_code,
                     "server": j.error_detail,
                 }
-                for j in jobs
-                if not args.state or j.state.value == args.state
+                for slug in slugs
+                for j in islice(
+                    (
+                        j
+                        for j in _pages(partial(store.jobs, slug))
+                        if not args.state or j.state.value == args.state
+                    ),
+                    args.limit,
+                )
             ),
         )
         return OK
+    if not args.ids or not args.tenant:
+        return _usage("name the mails and, with --tenant, whose they are")
     for job_id in args.ids:
         bootstrap.emails().retry(args.tenant, job_id)
-        print(f"{job_id}: queued")
+        _done(args, f"{job_id}: queued", id=job_id, state="queued")
     return OK
+
+
+def _pages(fetch: Callable[[int, str], tuple[list[Any], str]]) -> Iterator[Any]:
+    """Yield the rows of all pages, each page read when it is needed."""
+    cursor = ""
+    while True:
+        rows, cursor = fetch(100, cursor)
+        yield from rows
+        if not cursor:
+            return
 
 
 def _dlq(args: argparse.Namespace) -> int:
@@ -400,38 +485,83 @@ def _dlq(args: argparse.Namespace) -> int:
     if not args.queue:
         return _usage("name the queue")
     queue, dead = queues[args.queue]
+    if args.action == "show":
+        _show(args, (_dead_row(message, whole=args.json) for message in _dead_letters(sqs, dead)))
+        return OK
+    if args.action == "purge":
+        if not args.yes:
+            return _failed("what is purged is gone: keep it with `dlq show --json`, then say --yes")
+        count = 0
+        for message in _dead_letters(sqs, dead):
+            if not args.ids or message["MessageId"] in args.ids:
+                sqs.delete_message(QueueUrl=dead, ReceiptHandle=message["ReceiptHandle"])
+                count += 1
+        return _done(args, f"{count} purged", queue=args.queue, purged=count)
     if not queue:
-        return _failed("its messages come from AWS itself and cannot be redriven; the next run does the work")
+        return _failed(
+            "its messages tell of runs that failed and cannot be redriven; the next run does the work. "
+            "`servelo dlq purge events --yes` empties it"
+        )
     moved = 0
-    tell = _progress("moved")
-    while True:
-        messages = sqs.receive_message(
-            QueueUrl=dead, MaxNumberOfMessages=10, WaitTimeSeconds=1, MessageSystemAttributeNames=["All"]
-        ).get("Messages", [])
-        if not messages:
-            break
-        for message in messages:
+    with _progress("moved") as tell:
+        for message in _dead_letters(sqs, dead):
             group = message.get("Attributes", {}).get("MessageGroupId")
             more = {"MessageGroupId": group} if group else {}
             sqs.send_message(QueueUrl=queue, MessageBody=message["Body"], **more)
             sqs.delete_message(QueueUrl=dead, ReceiptHandle=message["ReceiptHandle"])
             moved += 1
             tell(moved)
-    print(f"{moved} moved")
-    return OK
+    return _done(args, f"{moved} moved", queue=args.queue, moved=moved)
+
+
+def _dead_letters(sqs: Any, url: str) -> Iterator[dict[str, Any]]:
+    """Yield each message once; those that are not deleted meanwhile can be seen again at once."""
+    seen: dict[str, str] = {}
+    try:
+        while True:
+            messages = sqs.receive_message(
+                QueueUrl=url,
+                MaxNumberOfMessages=10,
+                WaitTimeSeconds=1,
+                VisibilityTimeout=300,
+                MessageSystemAttributeNames=["All"],
+            ).get("Messages", [])
+            new = [message for message in messages if message["MessageId"] not in seen]
+            if not new:
+                return
+            for message in new:
+                seen[message["MessageId"]] = message["ReceiptHandle"]
+                yield message
+    finally:
+        for handle in seen.values():
+            with suppress(Exception):  # it was deleted, which is what most of them are
+                sqs.change_message_visibility(QueueUrl=url, ReceiptHandle=handle, VisibilityTimeout=0)
+
+
+def _dead_row(message: dict[str, Any], *, whole: bool) -> dict[str, Any]:
+    """Return what a row shows; the whole body only for a script, since it may hold a mail's headers."""
+    attributes, body = message.get("Attributes", {}), message["Body"]
+    sent = int(attributes.get("SentTimestamp", 0)) / 1000
+    row = {
+        "id": message["MessageId"],
+        "sent_at": datetime.fromtimestamp(sent, UTC).isoformat(timespec="seconds"),
+        "received": attributes.get("ApproximateReceiveCount", ""),
+        "tenant": attributes.get("MessageGroupId", ""),
+    }
+    return row | ({"body": body} if whole else {"begins": body[:60]})
 
 
 def _keys(args: argparse.Namespace) -> int:
     client, secret_id = bootstrap.aws("secretsmanager"), args.deployment.outputs["KeyRingSecretId"]
     if args.action == "rotate":
-        print(f"key {keyring.rotate(client, secret_id).id} signs from now on; older mails stay answerable")
-        return OK
+        new = keyring.rotate(client, secret_id).id
+        return _done(args, f"key {new} signs from now on; older mails stay answerable", signs=new)
     if args.action == "revoke":
         if args.id is None:
             return _usage("name the key's id")
         keyring.revoke(client, secret_id, args.id)
-        print(f"key {args.id} revoked: answers to its mails are recorded and go no further")
-        return OK
+        said = f"key {args.id} revoked: answers to its mails are recorded and go no further"
+        return _done(args, said, revoked=args.id)
     ring = keyring.read(client, secret_id)
     _show(
         args,
@@ -443,6 +573,7 @@ def _keys(args: argparse.Namespace) -> int:
 def _gdpr(args: argparse.Namespace) -> int:
     settings = bootstrap.settings()
     dynamodb, s3 = bootstrap.aws("dynamodb"), bootstrap.aws("s3")
+    what = "tickets" if args.email else "items"
     if args.what == "erase" and not args.yes:
         return _failed("erasing cannot be undone: export first, then say --yes")
     if args.what == "export":
@@ -450,39 +581,42 @@ def _gdpr(args: argparse.Namespace) -> int:
         if args.email:
             count = data.export_client(args.slug, args.email, out, store=bootstrap.store())
         else:
-            count = data.export_tenant(
-                args.slug,
-                out,
-                dynamodb=dynamodb,
-                table=settings.table_name,
-                s3=s3,
-                file_bucket=settings.file_bucket,
-                progress=_progress("read"),
-            )
-        print(f"{count} {'tickets' if args.email else 'items'} written to {out}")
-        return OK
-    tell = _progress("read")
+            with _progress("read") as tell:
+                count = data.export_tenant(
+                    args.slug,
+                    out,
+                    dynamodb=dynamodb,
+                    table=settings.table_name,
+                    s3=s3,
+                    file_bucket=settings.file_bucket,
+                    progress=tell,
+                )
+        return _done(args, f"{count} {what} written to {out}", file=str(out), **{what: count})
     where = {"dynamodb": dynamodb, "table": settings.table_name, "s3": s3}
     buckets = {"file_bucket": settings.file_bucket, "mail_bucket": settings.mail_bucket}
-    if args.email:
-        count = data.erase_client(
-            args.slug, args.email, store=bootstrap.store(), **where, **buckets, progress=tell
-        )
-    else:
-        count = data.erase_tenant(args.slug, **where, **buckets, progress=tell)
-    print(f"{count} {'tickets' if args.email else 'items'} erased")
-    return OK
+    with _progress("read") as tell:
+        if args.email:
+            count = data.erase_client(
+                args.slug, args.email, store=bootstrap.store(), **where, **buckets, progress=tell
+            )
+        else:
+            tenant = bootstrap.store().tenant(args.slug)
+            for member in tenant.members if tenant else ():
+                bootstrap.identity().delete_user(member.email)
+            count = data.erase_tenant(args.slug, **where, **buckets, progress=tell)
+    return _done(args, f"{count} {what} erased", erased=count)
 
 
 def _import(args: argparse.Namespace) -> int:
     if bootstrap.store().tenant(args.slug) is None:
         return _failed(f"there is no tenant {args.slug}")
     run = data.import_clients if args.kind == "clients" else data.import_tickets
-    made, there = run(
-        args.slug, Path(args.file), store=bootstrap.store(), now=datetime.now(UTC), progress=_progress("read")
-    )
-    print(f"{made} {args.kind} imported, {there} were there already")
-    return OK
+    with _progress("read") as tell:
+        made, there = run(
+            args.slug, Path(args.file), store=bootstrap.store(), now=datetime.now(UTC), progress=tell
+        )
+    said = f"{made} {args.kind} imported, {there} were there already"
+    return _done(args, said, imported=made, there_already=there)
 
 
 def _usage(message: str) -> int:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from servelo.errors import ConfigurationError
@@ -17,6 +17,7 @@ class Deployment:
     Attributes:
         outputs, parameters: of the stack, by name.
         status: CloudFormation's word for it (``UPDATE_COMPLETE``).
+        resources: type -> logical id -> physical id (``AWS::SNS::Topic`` -> ``AlarmTopic`` -> its ARN).
     """
 
     stack_name: str
@@ -24,6 +25,11 @@ class Deployment:
     outputs: Mapping[str, str]
     parameters: Mapping[str, str]
     status: str
+    resources: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
+
+    def physical_id(self, logical_id: str) -> str:
+        """Return the physical id of a resource, or "" when the stack has none of that name."""
+        return next((each[logical_id] for each in self.resources.values() if logical_id in each), "")
 
     def environment(self) -> dict[str, str]:
         """Return the variables that ``config.Settings`` reads, as the template sets them."""
@@ -69,10 +75,20 @@ def find(stack_name: str, region: str, cloudformation: Any) -> Deployment:
 
     try:
         (stack,) = cloudformation.describe_stacks(StackName=stack_name)["Stacks"]
+        resources: dict[str, dict[str, str]] = {}
+        for page in cloudformation.get_paginator("list_stack_resources").paginate(StackName=stack_name):
+            for each in page["StackResourceSummaries"]:
+                of_kind = resources.setdefault(each["ResourceType"], {})
+                of_kind[each["LogicalResourceId"]] = each.get("PhysicalResourceId", "")
     except ClientError as error:
+        code, said = error.response["Error"].get("Code", "error"), error.response["Error"].get("Message", "")
+        if code != "ValidationError":
+            raise ConfigurationError(
+                f"AWS refuses ({code}): {said}. Are these the credentials of the right account?"
+            ) from error
         raise ConfigurationError(
-            f"no stack {stack_name!r} in {region}: deploy it, or name it with --stack and --region "
-            f"({error.response.get('Error', {}).get('Code', 'error')})"
+            f"no stack {stack_name!r} in {region}: deploy it, or name it with --stack and --region, or with "
+            "the variables SERVELO_STACK and AWS_REGION"
         ) from error
     except BotoCoreError as error:
         raise ConfigurationError(
@@ -84,6 +100,7 @@ def find(stack_name: str, region: str, cloudformation: Any) -> Deployment:
         {o["OutputKey"]: o["OutputValue"] for o in stack.get("Outputs", ())},
         {p["ParameterKey"]: p["ParameterValue"] for p in stack.get("Parameters", ())},
         stack["StackStatus"],
+        resources,
     )
 
 
@@ -92,6 +109,23 @@ def use(deployment: Deployment) -> None:
     from servelo import bootstrap
 
     os.environ.update(deployment.environment())
-    os.environ.setdefault("AWS_REGION", deployment.region)
-    os.environ.setdefault("AWS_DEFAULT_REGION", deployment.region)
+    use_region(deployment.region)
     bootstrap.reset()
+
+
+def use_region(region: str) -> None:
+    """Make every AWS client of this process speak to *region* from now on."""
+    from servelo import bootstrap
+
+    os.environ["AWS_REGION"] = os.environ["AWS_DEFAULT_REGION"] = region
+    bootstrap.reset()
+
+
+def own_region() -> str:
+    """Return the region of the environment or of the AWS profile; eu-west-1 where neither names one."""
+    import botocore.session
+
+    from servelo import bootstrap
+
+    named = os.environ.get("AWS_REGION") or botocore.session.Session().get_config_variable("region")
+    return str(named) if named else bootstrap.region()
