@@ -16,6 +16,7 @@ import urllib.request
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
+from pathlib import Path
 from types import TracebackType
 from typing import Any, Protocol, TypeVar
 
@@ -75,7 +76,7 @@ class LocalStack:
         shutil.rmtree(self.settings.mailbox_dir, ignore_errors=True)
         self.mailbox = Mailbox(self.settings.mailbox_dir)
         with ThreadPoolExecutor() as pool:
-            built = pool.submit(self._timed, "build", lambda: build.build(self._interpreter))
+            built = pool.submit(self._timed, "build", self._build)
             self.certificates = certificates.ensure(self.settings.data_dir / "certificates")
             self.aws = LocalAws(self.settings, self.certificates, self._interpreter)
             self._cleanup.callback(self.aws.stop)
@@ -136,6 +137,9 @@ class LocalStack:
             "OperatorInbox": self.settings.operator_inbox,
             "PortalUrl": self.settings.portal_url,
         }
+
+    def _build(self) -> Path:
+        return build.build(self._interpreter)
 
     def _deploy(self) -> None:
         log = self.settings.log_dir / "deploy.log"

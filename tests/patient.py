@@ -174,6 +174,7 @@ class Patient:
         for name in QUEUES:
             for kind in ("Queue", "DeadLetterQueue"):
                 self.outputs[f"{name}{kind}Url"] = sqs.create_queue(QueueName=f"{name}{kind}")["QueueUrl"]
+        self.outputs["InboundFloodQueueUrl"] = sqs.create_queue(QueueName="Flood")["QueueUrl"]
         self.outputs["EventDeadLetterQueueUrl"] = sqs.create_queue(QueueName="Events")["QueueUrl"]
         for name in ("Inbound", "Feedback"):
             topic = self.outputs[f"{name}TopicArn"] = sns.create_topic(Name=name)["TopicArn"]

@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterator
 
 import pytest
 
+from tests.documents import check_remedy
 from tests.patient import DOMAIN, Patient, healthy
 from tests.world import aws
 
@@ -134,6 +135,11 @@ BROKEN: dict[str, tuple[Callable[[Patient], object], set[str], str]] = {
         )
         for name in ("inbound", "outbound", "feedback")
     },
+    "a tenant is flooded": (
+        lambda p: fill(p.outputs["InboundFloodQueueUrl"]),
+        {"queue flood"},
+        "docs/runbook.md#a-tenant-is-flooded",
+    ),
     "dead events": (
         lambda p: fill(p.outputs["EventDeadLetterQueueUrl"]),
         {"queue events"},
@@ -222,5 +228,6 @@ def test_the_doctor_names_what_is_broken_and_nothing_else(patient: Patient, what
     break_it(patient)
     found = patient.unwell()
     assert expected == set(found)
-    assert all(each.remedy for each in found.values())
+    for each in found.values():
+        check_remedy(each.remedy)
     assert words in " ".join(f"{each.seen} {each.remedy}" for each in found.values())

@@ -5,6 +5,8 @@ from pathlib import Path
 
 import pytest
 
+from tests import documents
+
 ROOT = Path(__file__).resolve().parents[2]
 PAGES = [*ROOT.glob("*.md"), *(ROOT / "docs").glob("*.md")]
 
@@ -42,3 +44,27 @@ def test_files_that_pages_name_in_code_are_there(page: Path):
         r"`((?:docs|tests|bench|local|functions|layers|events)/[\w./-]+\.\w+)`", page.read_text("utf-8")
     ):
         assert (ROOT / name).exists(), name
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_commands_that_pages_print_could_be_given_so(page: Path):
+    name = str(page.relative_to(ROOT))
+    printed = [each for _, lines in documents.blocks(name) for each in lines]
+    for command in [*printed, *documents.inline_commands(name)]:
+        if re.match(r"(\S*/)?servelo [a-z]+ |aws [a-z0-9-]+ [a-z]", command) and "…" not in command:
+            documents.check_command(command)
+
+
+@pytest.mark.parametrize(
+    "command",
+    [
+        "servelo inbound delete ID",
+        "servelo keys revoke one",
+        "aws ses set-active-rule-set",
+        "aws kms enable-key",
+        "aws kms enable-key --key-id K --now",
+    ],
+)
+def test_a_command_that_does_not_exist_is_seen(command: str):
+    with pytest.raises(ValueError, match=re.escape(command)):
+        documents.check_command(command)

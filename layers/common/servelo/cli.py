@@ -21,25 +21,15 @@ import json
 import sys
 from collections.abc import Iterable, Sequence
 from pathlib import Path
+from typing import Any
 
 MAX_FILE_BYTES = 64 * 1024 * 1024  # SES takes mails of 40 MB
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command line *arguments* (default: of this process) and return the exit status."""
-    parser = argparse.ArgumentParser(prog="servelo", description="Servelo Mail on the command line.")
-    commands = parser.add_subparsers(dest="command", required=True)
-    explaining = commands.add_parser("explain", help="show how a raw mail is understood")
-    explaining.add_argument("--json", action="store_true", help="one JSON object a line")
-    explaining.add_argument("--batch", action="store_true", help="read paths from standard input, one a line")
-    explaining.add_argument(
-        "files", nargs="*", metavar="FILE", help="raw mails; - or nothing: standard input"
-    )
     given = list(sys.argv[1:] if arguments is None else arguments)
-    if given[:1] != ["explain"]:
-        from servelo.operate import commands as operating
-
-        operating.add_to(commands)
+    parser, explaining = _parser(operating=given[:1] != ["explain"])
     chosen = parser.parse_args(given)
     if chosen.command != "explain":
         return int(chosen.run(chosen))
@@ -49,6 +39,43 @@ def main(arguments: Sequence[str] | None = None) -> int:
     if chosen.batch:
         paths = (path for line in sys.stdin.buffer if (path := _path(line)))
     return _explain(paths, as_json=chosen.json)
+
+
+def parser() -> argparse.ArgumentParser:
+    """Return the parser of all commands."""
+    return _parser(operating=True)[0]
+
+
+def _parser(*, operating: bool) -> tuple[argparse.ArgumentParser, argparse.ArgumentParser]:
+    """Return the parser and that of ``explain``; the operator's commands are imported if *operating*."""
+    whole = argparse.ArgumentParser(prog="servelo", description="Servelo Mail on the command line.")
+    commands = whole.add_subparsers(dest="command", required=True, parser_class=_InAnyOrder)
+    explaining = commands.add_parser("explain", help="show how a raw mail is understood")
+    explaining.add_argument("--json", action="store_true", help="one JSON object a line")
+    explaining.add_argument("--batch", action="store_true", help="read paths from standard input, one a line")
+    explaining.add_argument(
+        "files", nargs="*", metavar="FILE", help="raw mails; - or nothing: standard input"
+    )
+    if operating:
+        from servelo.operate import commands as operators
+
+        operators.add_to(commands)
+    return whole, explaining
+
+
+class _InAnyOrder(argparse.ArgumentParser):
+    """Takes ``retry --tenant acme ID`` like ``retry ID --tenant acme``, which argparse by itself refuses."""
+
+    _mixing = False
+
+    def parse_known_args(self, args: Any = None, namespace: Any = None) -> Any:
+        if self._mixing:
+            return super().parse_known_args(args, namespace)
+        self._mixing = True
+        try:
+            return self.parse_known_intermixed_args(args, namespace)
+        finally:
+            self._mixing = False
 
 
 def _path(line: bytes) -> str:

@@ -44,6 +44,7 @@ class Deployment:
             "FILE_BUCKET": out.get("FileBucketName", ""),
             "OUTBOUND_QUEUE_URL": out.get("OutboundQueueUrl", ""),
             "INBOUND_QUEUE_URL": out.get("InboundQueueUrl", ""),
+            "FLOOD_QUEUE_URL": out.get("InboundFloodQueueUrl", ""),
             "KEY_RING_SECRET_ID": out.get("KeyRingSecretId", ""),
             "SMTP_KEY_ID": out.get("SmtpKeyId", ""),
             "USER_POOL_ID": out.get("UserPoolId", ""),
@@ -88,7 +89,7 @@ def find(stack_name: str, region: str, cloudformation: Any) -> Deployment:
             ) from error
         raise ConfigurationError(
             f"no stack {stack_name!r} in {region}: deploy it, or name it with --stack and --region, or with "
-            "the variables SERVELO_STACK and AWS_REGION"
+            "the variables SERVELO_STACK and AWS_DEFAULT_REGION"
         ) from error
     except BotoCoreError as error:
         raise ConfigurationError(

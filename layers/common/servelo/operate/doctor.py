@@ -94,6 +94,7 @@ class Doctor:
         for name, (queue, dead) in self._d.queues().items():
             checks.append((f"queue {name}", lambda n=name, q=queue, d=dead: self._queue(n, q, d)))  # type: ignore[misc]
         checks += [
+            ("queue flood", self._flood),
             ("functions", self._functions),
             ("schedule", self._schedule),
             ("table", self._table),
@@ -347,6 +348,17 @@ class Doctor:
             )
         else:
             yield _ok(f"queue {name}", f"{waiting} waiting, none dead")
+
+    def _flood(self) -> Iterator[Finding]:
+        waiting = _depth(self._aws("sqs"), self._d.outputs["InboundFloodQueueUrl"])
+        if waiting:
+            yield _warning(
+                "queue flood",
+                f"{waiting} mails of a flooded tenant wait behind everybody else's",
+                "See docs/runbook.md#a-tenant-is-flooded",
+            )
+        else:
+            yield _ok("queue flood", "no tenant is flooded")
 
     # ─── Data and secrets ───────────────────────────────────────────────────────────────────────────────────
 
