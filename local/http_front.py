@@ -315,4 +315,8 @@ class _Requests(BaseHTTPRequestHandler):
         if self.command != "HEAD":
             self.wfile.write(answer.body)
 
-    do_GET = do_HEAD = do_POST = do_PUT = do_PATCH = do_DELETE = do_OPTIONS = _handle  # noqa: N815
+    def __getattr__(self, name: str) -> Any:
+        # Every method there is: which of them a path has is the function's to say.
+        if name.startswith("do_"):
+            return self._handle
+        raise AttributeError(name)

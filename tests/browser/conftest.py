@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
 
 import pytest
+from local.demo import running
+from local.settings import LocalSettings
 from playwright.sync_api import Browser, BrowserContext, Page, sync_playwright
 
 from tests.browser.driver import chromium, launch, sign_in
 from tests.browser.fake_api import FakeApi
+from tests.local_stack import running_stack
 
 
 @pytest.fixture(scope="session")
@@ -53,3 +57,14 @@ def page(context: BrowserContext) -> Iterator[Page]:
 def admin(page: Page, api: FakeApi) -> Page:
     sign_in(page, api.url, "ada@acme.example")
     return page
+
+
+@pytest.fixture(scope="session")
+def settings() -> Iterator[LocalSettings]:
+    """The whole local stack. ``SERVELO_HTTP_PORT`` and its like name one that runs already (``make run``)."""
+    named = LocalSettings.from_env(os.environ)
+    if "SERVELO_HTTP_PORT" in os.environ and running(named):
+        yield named
+        return
+    with running_stack() as stack:
+        yield stack.settings

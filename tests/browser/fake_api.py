@@ -20,6 +20,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 from urllib.parse import parse_qs, unquote, urlsplit
 
+from servelo.mail.inbound_mail import InboundMail
 from servelo.mail.sanitise import sanitise
 from servelo.portal import pages
 
@@ -60,6 +61,33 @@ def delivery(recipient: str, state: str = "delivered", **more: Any) -> Json:
         "accepted_at": ago(minutes=3),
         **more,
     }
+
+
+FAILED = [
+    (
+        "gone@customer.example",
+        "bounced",
+        "bounced",
+        "550 5.1.1 No such user here",
+        "Check the address with the recipient by another way, then choose Retry.",
+        "ticket_update",
+        "acme",
+        "ses",
+        2,
+    ),
+    (
+        "it@globex.example",
+        "unknown",
+        "unknown",
+        "",
+        "The server never said whether it took the mail. Ask the recipient before you choose Retry: it may "
+        "arrive twice.",
+        "notification",
+        "globex",
+        "smtp",
+        5,
+    ),
+]
 
 
 def comment(number: int, text: str, role: str = "client", **more: Any) -> Json:
@@ -303,6 +331,22 @@ class Desk:
                 ("initech", "Initech", True, 3, "shared"),
             )
         ]
+        self.totp = False
+        self.failed = [
+            {
+                **delivery(who, state, detail=detail, remedy=remedy, kind=kind, code=code),
+                "slug": slug,
+                "transport": transport,
+                "created_at": ago(hours=hours),
+            }
+            for who, state, code, detail, remedy, kind, slug, transport, hours in FAILED
+        ]
+        self.operator_settings = {
+            "inbox": "",
+            "default_inbox": "operator@servelo.example",
+            "mailboxes": [f"{n}@mail.servelo.example" for n in ("abuse", "legal", "postmaster", "support")],
+            "version": 0,
+        }
         self.queues = [
             {"name": "inbound", "waiting": 0, "dead": 2},
             {"name": "outbound", "waiting": 3, "dead": 0},
@@ -417,29 +461,36 @@ class Desk:
             found["comments"].append(comment(len(found["comments"]) + 1 + number * 50, text, **more))
             found.update(unread=True, preview=text, updated_at=ago(), comment_count=len(found["comments"]))
 
-    def ticket_from_mail(self, subject: str, html: str, name: str, filename: str = "") -> int:
+    def ticket_named(self, subject: str, name: str) -> int:
+        """A ticket whose subject, sender and preview say what is given."""
         with self.lock:
             number = self.settings["next_ticket_number"]
             self.settings["next_ticket_number"] += 1
-            files = [stored_file(filename, "text/html", 10, dangerous=True)] if filename else []
-            self.tickets[number] = ticket(
-                number,
-                subject,
-                name,
-                "x@xss.example",
-                comments=[
-                    comment(
-                        number,
-                        html,
-                        author_name=name,
-                        html=sanitise(html),
-                        files=files,
-                        quoted_text=html,
-                        signature=html,
-                    )
-                ],
-                preview=html,
-            )
+            self.tickets[number] = ticket(number, subject, name, "x@xss.example", preview=subject)
+            return number
+
+    def ticket_from_mails(self, mails: list[tuple[str, InboundMail]]) -> int:
+        """A ticket with a comment of each mail, as the router would write it; the words stand elsewhere."""
+        number = self.ticket_named(mails[0][0], mails[0][0])
+        with self.lock:
+            self.tickets[number]["comments"] = [
+                comment(
+                    index,
+                    mail.text or words,
+                    author_name=mail.author_name or words,
+                    author_email=mail.from_.addr_spec if mail.from_ else "",
+                    html=mail.html,
+                    has_remote_images="data-src" in mail.html,
+                    files=[
+                        stored_file(name, "text/html", 10, dangerous=True)
+                        for name in (words[:200], *(one.filename for one in mail.attachments))
+                    ],
+                    quoted_text=words,
+                    signature=words,
+                    full_text=mail.text,
+                )
+                for index, (words, mail) in enumerate(mails)
+            ]
             return number
 
 
@@ -780,6 +831,23 @@ class Handler(BaseHTTPRequestHandler):
                 found = next(t for t in desk.tenants if t["slug"] == slug)
                 found.update(body)
                 return found
+            case ["GET", "operator", "failed"]:
+                return page(desk.failed)
+            case ["POST", "operator", "failed", slug, mail, "retry"]:
+                found = next(m for m in desk.failed if (m["slug"], m["id"]) == (slug, mail))
+                desk.failed.remove(found)
+                return {**found, "state": "queued"}
+            case ["GET", "operator", "settings"]:
+                return desk.operator_settings
+            case ["PUT", "operator", "settings"]:
+                if body["inbox"].endswith("@mail.servelo.example"):
+                    raise Refused(
+                        422, "address_is_ours", "Use an address outside mail.servelo.example.", "inbox"
+                    )
+                desk.operator_settings.update(
+                    inbox=body["inbox"], version=desk.operator_settings["version"] + 1
+                )
+                return desk.operator_settings
             case ["GET", "operator", "queues"]:
                 return page(desk.queues)
             case ["POST", "operator", "queues", name, "redrive"]:
@@ -816,10 +884,20 @@ class Handler(BaseHTTPRequestHandler):
                     "tenant": None if user["tenant"] == "-" else brief_tenant,
                     "permissions": [],
                 }
+            case "totp":
+                return {"enabled": desk.totp}
+            case "confirm":
+                if body["code"] != "123456":
+                    raise Refused(
+                        422, "wrong_code", "The code is wrong or too old; type the one shown now.", "code"
+                    )
+                desk.totp = True
+            case "end":
+                desk.totp = False
             case "begin":
                 return {
                     "secret": "JBSWY3DPEHPK3PXP",
-                    "uri": "otpauth://totp/Servelo:ada?secret=JBSWY3DPEHPK3PXP",
+                    "uri": "otpauth://totp/Servelo:ada@acme.example?secret=JBSWY3DPEHPK3PXP&issuer=Servelo",
                 }
             case "reset":
                 if body["token"] != "good":

@@ -62,6 +62,8 @@ PAGES: list[tuple[str, str, str, str, Callable[[Page], None]]] = [
     ("sent", "ada@acme.example", "/settings/sent", ".rows", _nothing),
     ("account", "ada@acme.example", "/settings/account", ".card", _nothing),
     ("operator", "op@servelo.example", "/operator", ".rows", _nothing),
+    ("failed", "op@servelo.example", "/operator/failed", ".rows", _nothing),
+    ("operator-inbox", "op@servelo.example", "/operator/inbox", "form", _nothing),
     ("queues", "op@servelo.example", "/operator/queues", ".rows", _nothing),
     ("door", "", "/portal/acme", "form", _nothing),
     ("customer-list", "customer", "/portal/acme", ".tickets", _nothing),

@@ -36,6 +36,8 @@ def test_the_double_answers_with_exactly_the_fields_of_the_api() -> None:
     assert all(keys_of(answers.MEMBER) == set(m) for m in desk.members)
     assert all(keys_of(answers.TENANT) == set(t) for t in desk.tenants)
     assert all(keys_of(answers.SUPPRESSION) == set(s) for s in desk.suppressions)
+    assert all(keys_of(answers.FAILED_MAIL) == set(m) for m in desk.failed)
+    assert keys_of(answers.OPERATOR_SETTINGS) == set(desk.operator_settings)
     assert keys_of(answers.TICKET_PAGE) == set(page_of([]))
 
 
@@ -92,6 +94,24 @@ def test_a_second_factor_and_a_first_password_are_asked_for(page: Page, api: Fak
     page.get_by_label("New password").fill("teapots boil over")
     page.keyboard.press("Enter")
     expect(page.get_by_role("heading", name="Tickets")).to_be_visible()
+
+
+def test_a_second_factor_is_set_up_with_a_code_and_turned_off(admin: Page, api: FakeApi) -> None:
+    admin.get_by_role("link", name="Account").click()
+    admin.get_by_role("button", name="Set up an authenticator").click()
+    dialog = admin.get_by_role("dialog")
+    expect(dialog.get_by_role("img", name="QR code of the key")).to_be_visible()
+    expect(dialog.locator("output")).to_have_text("JBSW Y3DP EHPK 3PXP")
+    dialog.get_by_label("Code").fill("000000")
+    dialog.get_by_role("button", name="Turn on").click()
+    expect(dialog.get_by_role("alert")).to_contain_text("wrong or too old")
+    dialog.get_by_label("Code").fill("123 456")
+    dialog.get_by_role("button", name="Turn on").click()
+    expect(admin.get_by_text("Sign-in asks for a code besides the password.")).to_be_visible()
+    admin.get_by_role("button", name="Turn off").click()
+    admin.get_by_role("dialog").get_by_role("button", name="Turn off").click()
+    expect(admin.get_by_role("button", name="Set up an authenticator")).to_be_visible()
+    assert api.desk.totp is False
 
 
 def test_the_token_of_a_reset_link_leaves_the_address_at_once(page: Page, api: FakeApi) -> None:
@@ -469,6 +489,27 @@ def test_the_operator_creates_suspends_and_redrives(page: Page, api: FakeApi) ->
     page.get_by_role("link", name="Dead-letter queues").click()
     page.get_by_role("button", name="Redrive").click()
     expect(page.get_by_text("2 sent on their way again.")).to_be_visible()
+
+
+def test_the_operator_sends_failed_mails_again_and_chooses_the_inbox(page: Page, api: FakeApi) -> None:
+    sign_in(page, api.url, "op@servelo.example")
+    page.get_by_role("link", name="Failed mails").click()
+    expect(page.locator(".rows > li")).to_have_count(2)
+    expect(page.locator("li", has_text="acme")).to_contain_text("550 5.1.1 No such user here")
+    page.locator("li", has_text="globex").get_by_role("button", name="Send again").click()
+    expect(page.locator(".rows > li")).to_have_count(1)
+    page.get_by_role("button", name="Retry").click()
+    expect(page.get_by_role("heading", name="Every mail arrived")).to_be_visible()
+    page.get_by_role("link", name="Operator's inbox").click()
+    expect(page.get_by_role("status")).to_contain_text(["operator@servelo.example"])
+    page.get_by_label("Operator's inbox").fill("acme@mail.servelo.example")
+    page.get_by_role("button", name="Save").click()
+    expect(page.get_by_role("alert")).to_contain_text("Use an address outside")
+    page.get_by_label("Operator's inbox").fill("night@ops.example")
+    page.get_by_role("button", name="Save").click()
+    expect(page.get_by_text("Saved. The next mail goes there.")).to_be_visible()
+    expect(page.locator("strong", has_text="night@ops.example")).to_be_visible()
+    assert "night@ops.example" == api.desk.operator_settings["inbox"]
 
 
 # ---- customers

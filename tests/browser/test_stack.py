@@ -1,35 +1,24 @@
-"""The pages on the whole local stack, with real mail in both directions.
-
-``SERVELO_HTTP_PORT`` and its like name a stack that runs already (``make run``); without them one is started.
-"""
+"""The pages on the whole local stack, with real mail in both directions."""
 
 from __future__ import annotations
 
-import os
+import base64
+import hmac
 import re
+import struct
+import time
 from collections.abc import Iterator
 from email.message import EmailMessage
 
 import pytest
-from local.demo import Demo, answer_to, new_mail, running, text_of
+from local.demo import Demo, answer_to, new_mail, text_of
 from local.settings import PASSWORD, LocalSettings
 from playwright.sync_api import Browser, Page, expect
 
 from tests.browser.driver import sign_in
 from tests.browser.fake_api import PNG
-from tests.local_stack import running_stack
 
 pytestmark = pytest.mark.stack
-
-
-@pytest.fixture(scope="module")
-def settings() -> Iterator[LocalSettings]:
-    named = LocalSettings.from_env(os.environ)
-    if "SERVELO_HTTP_PORT" in os.environ and running(named):
-        yield named
-        return
-    with running_stack() as stack:
-        yield stack.settings
 
 
 @pytest.fixture
@@ -199,6 +188,87 @@ def test_an_invited_person_chooses_a_password_and_sees_the_tickets(admin: Page, 
     expect(admin.get_by_role("heading", name="Tickets")).to_be_visible()
 
 
+def test_a_forgotten_password_is_reset_by_a_mailed_link_that_is_good_once(opened: Page, desk: Demo) -> None:
+    who, new = "tech@globex.example", "Kettles-whistle-at-100"
+    opened.goto(desk.settings.portal_url + "/")
+    opened.get_by_role("button", name="Forgot your password?").click()
+    opened.get_by_label("E-mail address").fill(who)
+    opened.get_by_role("button", name="Send the link").click()
+    expect(opened.get_by_text(f"If {who} has an account")).to_be_visible()
+    link = re.search(r"https?://\S+/reset#token=\S+", text_of(desk.wait(who, "/reset#token=")))
+    assert link is not None
+    for said, password in (("Your password is set.", new), ("this link is over", PASSWORD)):
+        opened.goto("about:blank")
+        opened.goto(link.group())
+        opened.get_by_label("New password").fill(password)
+        opened.get_by_role("button", name="Save").click()
+        expect(opened.get_by_text(re.compile(said, re.IGNORECASE))).to_be_visible()
+        assert "token" not in opened.evaluate("location.href")
+    opened.goto(desk.settings.portal_url + "/")
+    opened.get_by_label("E-mail address").fill(who)
+    opened.get_by_label("Password", exact=True).fill(PASSWORD)
+    opened.get_by_role("button", name="Sign in").click()
+    expect(opened.get_by_text("The address or the password is wrong.")).to_be_visible()
+    opened.get_by_label("Password", exact=True).fill(new)
+    opened.get_by_role("button", name="Sign in").click()
+    expect(opened.get_by_role("heading", name="Tickets", level=1)).to_be_visible()
+
+
+def test_a_second_factor_is_set_up_asked_for_and_turned_off(opened: Page, desk: Demo) -> None:
+    """With the codes of RFC 6238, as an authenticator app makes them."""
+    who = "admin@globex.example"
+    sign_in(opened, desk.settings.portal_url, who, PASSWORD)
+    opened.get_by_role("link", name="Account").click()
+    opened.get_by_role("button", name="Set up an authenticator").click()
+    dialog = opened.get_by_role("dialog")
+    secret = dialog.locator("output").inner_text().replace(" ", "")
+    dialog.get_by_label("Code").fill(wrong_code(secret))
+    dialog.get_by_role("button", name="Turn on").click()
+    expect(dialog.get_by_role("alert")).to_be_visible()
+    dialog.get_by_label("Code").fill(code_of(secret))
+    dialog.get_by_role("button", name="Turn on").click()
+    expect(opened.get_by_text("Sign-in asks for a code besides the password.")).to_be_visible()
+    opened.get_by_role("button", name="Sign out").last.click()
+    opened.get_by_label("E-mail address").fill(who)
+    opened.get_by_label("Password", exact=True).fill(PASSWORD)
+    opened.get_by_role("button", name="Sign in").click()
+    code = opened.get_by_label("Code from your authenticator")
+    code.fill(wrong_code(secret))
+    opened.get_by_role("button", name="Continue").click()
+    expect(opened.get_by_role("alert")).to_contain_text("The code is wrong or too old")
+    code.fill(code_of(secret))
+    opened.get_by_role("button", name="Continue").click()
+    opened.get_by_role("link", name="Account").click()
+    opened.get_by_role("button", name="Turn off").click()
+    opened.get_by_role("dialog").get_by_role("button", name="Turn off").click()
+    expect(opened.get_by_role("button", name="Set up an authenticator")).to_be_visible()
+    opened.get_by_role("button", name="Sign out").last.click()
+    sign_in(opened, desk.settings.portal_url, who, PASSWORD)
+    expect(opened.get_by_role("heading", name="Tickets", level=1)).to_be_visible()
+
+
+def code_of(secret: str, *, at: float | None = None) -> str:
+    key = base64.b32decode(secret + "=" * (-len(secret) % 8))
+    counter = int(time.time() if at is None else at) // 30
+    digest = hmac.digest(key, struct.pack(">Q", counter), "sha1")
+    start = digest[-1] & 15
+    return f"{(struct.unpack_from('>I', digest, start)[0] & 0x7FFFFFFF) % 1_000_000:06d}"
+
+
+def wrong_code(secret: str) -> str:
+    near = {code_of(secret, at=time.time() + step * 30) for step in range(-3, 4)}
+    return next(
+        code
+        for code in ("000000", "111111", "222222", "333333", "444444", "555555", "666666", "777777")
+        if code not in near
+    )
+
+
+def test_codes_are_those_of_rfc_6238() -> None:
+    secret = base64.b32encode(b"12345678901234567890").decode()
+    assert ("287082", "081804") == (code_of(secret, at=59), code_of(secret, at=1111111109))
+
+
 def test_the_live_check_sees_a_mail_arrive_and_received_says_why(admin: Page, desk: Demo) -> None:
     admin.goto(desk.settings.portal_url + "/settings/inbound-address")
     expect(admin.locator("output")).to_have_text(f"acme@{desk.settings.mail_domain}")
@@ -216,7 +286,11 @@ def test_every_settings_page_and_the_operators_open_without_an_error(opened: Pag
             "/settings",
             "general inbound-address outbound templates members blocked suppressions received sent account",
         ),
-        ("operator@serveloapp.example", "/operator", "tenants queues received sent suppressions account"),
+        (
+            "operator@serveloapp.example",
+            "/operator",
+            "tenants failed queues inbox received sent suppressions account",
+        ),
     ):
         sign_in(opened, desk.settings.portal_url, who, PASSWORD)
         for name in names.split():

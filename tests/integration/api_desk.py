@@ -130,6 +130,7 @@ class Desk:
             clock=world.clock,
             mail_domain=MAIL_DOMAIN,
             shared_sender=f"notify@{MAIL_DOMAIN}",
+            operator_inbox="operator@ops.example",
         )
         self.portal = Portal(lambda: self.services)
         for slug in ("acme", "globex"):

@@ -45,6 +45,7 @@ class Scene:
             "add_member": {"email": "new@acme.example", "role": "technician"},
             "send_email": {"kind": "message", "recipient": "x@customer.example", "text": "t"},
             "create_tenant": {"slug": "initech", "name": "Initech", "admin_email": "a@initech.example"},
+            "save_operator_settings": {"inbox": "other@ops.example"},
             "open_own_ticket": {"subject": "s", "text": "t"},
             "write_own_comment": {"text": "t"},
             "begin_own_upload": {"filename": "f", "size_bytes": 1},
@@ -70,6 +71,7 @@ def scene() -> Iterator[Scene]:
             "inbound_id": inbound["id"],
             "email": "tech@acme.example",
             "queue": "outbound",
+            "owner": "acme",
         }
         yield Scene(desk, values, desk.customer("ada@customer.example"))
 
@@ -149,7 +151,7 @@ def test_another_tenants_thing_is_answered_like_one_that_does_not_exist(scene: S
 @pytest.mark.parametrize("route", [r for r in TEAM if r.method == "GET" and not r.parameters], ids=name)
 def test_no_list_shows_another_tenants_data(scene: Scene, route: Route) -> None:
     reply = scene.desk.call("GET", scene.path(route), as_=scene.desk.stranger)
-    if route.name not in ("list_tenants", "list_queues"):
+    if route.action is None or allows(Person.ADMIN, route.action):
         assert 200 == reply.status
     for theirs in ("acme", "ada@customer.example", "printer", *scene.values.values()):
         if len(theirs) > 3:

@@ -1,9 +1,11 @@
 """Members, invitations and the operator's tenants, through the API."""
 
 from collections.abc import Iterator
+from dataclasses import replace
 
 import pytest
 
+from servelo.domain.outbound import DeliveryState
 from tests.integration.api_desk import PASSWORD, Desk, link_in, new_desk, path_of
 from tests.world import mail
 
@@ -147,6 +149,60 @@ def test_dead_letters_are_counted_and_put_back(desk: Desk) -> None:
     assert [{"name": "outbound", "waiting": 3, "dead": 0}] == (
         desk.get("/api/operator/queues", as_=desk.operator).json["items"]
     )
+
+
+def test_failed_mails_of_all_tenants_are_listed_for_the_operator_and_sent_again(desk: Desk) -> None:
+    for slug in ("acme", "globex"):
+        desk.world.receive(mail(), f"{slug}@serveloapp.com")
+    jobs = {slug: desk.store.jobs(slug)[0] for slug in ("acme", "globex")}
+    for slug, state in (("acme", DeliveryState.FAILED), ("globex", DeliveryState.UNKNOWN)):
+        assert desk.store.settle(replace(jobs[slug][0], state=state, error_code="refused"))
+    listed = desk.get("/api/operator/failed", as_=desk.operator)
+    assert {("acme", "failed"), ("globex", "unknown")} == {
+        (m["slug"], m["state"]) for m in listed.json["items"]
+    }
+    assert "printer" not in listed.text.lower()
+    first = desk.get("/api/operator/failed?limit=1", as_=desk.operator).json
+    second = desk.get(f"/api/operator/failed?limit=1&cursor={first['next_cursor']}", as_=desk.operator).json
+    assert listed.json["items"] == [*first["items"], *second["items"]]
+    for slug in jobs:
+        path = f"/api/operator/failed/{slug}/{jobs[slug][0].id}/retry"
+        assert 403 == desk.post(path, as_=desk.admin).status
+        assert "queued" == desk.post(path, as_=desk.operator).json["state"]
+        assert (409, "not_retryable") == ((again := desk.post(path, as_=desk.operator)).status, again.code)
+    assert [] == desk.get("/api/operator/failed", as_=desk.operator).json["items"]
+    elsewhere = desk.post(f"/api/operator/failed/globex/{jobs['acme'][0].id}/retry", as_=desk.operator)
+    assert 404 == elsewhere.status
+
+
+def test_mail_to_support_goes_where_the_operator_says_and_else_to_the_templates_inbox(desk: Desk) -> None:
+    path = "/api/operator/settings"
+    before = desk.get(path, as_=desk.operator)
+    assert ("", "operator@ops.example", 0) == (
+        before.json["inbox"],
+        before.json["default_inbox"],
+        before.json["version"],
+    )
+    desk.world.receive(mail(), "support@serveloapp.com")
+    assert (
+        200 == desk.call("PUT", path, {"inbox": "night@ops.example", "version": 0}, as_=desk.operator).status
+    )
+    desk.world.receive(mail(message_id="two@customer.example"), "legal@serveloapp.com")
+    late = desk.call("PUT", path, {"inbox": "x@ops.example"}, as_=desk.operator, headers={"If-Match": '"0"'})
+    assert (409, "conflict") == (late.status, late.code)
+    ours = desk.call("PUT", path, {"inbox": "acme@serveloapp.com"}, as_=desk.operator)
+    assert (422, "address_is_ours", "inbox") == (ours.status, ours.code, ours.json["field"])
+    assert 200 == desk.call("PUT", path, {"inbox": ""}, as_=desk.operator).status
+    desk.world.receive(mail(message_id="three@customer.example"), "support@serveloapp.com")
+    desk.world.send_all()
+    found = {who: len(desk.world.mailbox.to(who)) for who in ("operator@ops.example", "night@ops.example")}
+    assert {"operator@ops.example": 2, "night@ops.example": 1} == found
+
+
+def test_no_notification_can_be_sent_to_the_help_desk_itself(desk: Desk) -> None:
+    own = {"notify_email": "globex@serveloapp.com"}
+    assert "address_is_ours" == desk.call("PUT", "/api/settings", own, as_=desk.admin).code
+    assert "address_is_ours" == desk.call("PATCH", "/api/tenants/acme", own, as_=desk.operator).code
 
 
 def test_creating_again_finishes_what_was_begun(desk: Desk) -> None:

@@ -310,6 +310,7 @@ def portal_services() -> Services:
         clock=clock(),
         mail_domain=s.mail_domain,
         shared_sender=s.shared_sender,
+        operator_inbox=s.operator_inbox,
         portal_url=s.portal_url,
         stage=s.stage,
         allow_loopback=s.smtp_allow_loopback,

@@ -27,6 +27,8 @@ EXPECTED = {
     "tenants.write": "nny n",
     "queues.read": "nny n",
     "queues.write": "nny n",
+    "operation.read": "nny n",
+    "operation.write": "nny n",
     "own_tickets": "nnn y",
 }
 PEOPLE = (Person.ADMIN, Person.TECHNICIAN, Person.OPERATOR, Person.CUSTOMER)

@@ -192,6 +192,13 @@ class CognitoIdentity:
 
     # ---- second factor -------------------------------------------------------------------------------
 
+    def totp_state(self, access_token: str) -> tuple[str, bool]:
+        """Return (address, whether sign-in asks for a code). Raises Unauthorized for a token that is over."""
+        with self._call(hide=(), refused="session_over"):
+            answer = self._cognito.get_user(AccessToken=access_token)
+        found = {a["Name"]: a.get("Value", "") for a in answer.get("UserAttributes", [])}
+        return found.get("email", ""), "SOFTWARE_TOKEN_MFA" in answer.get("UserMFASettingList", [])
+
     def begin_totp(self, access_token: str) -> str:
         """Return a new secret for an authenticator app. Raises Unauthorized for a token that is over."""
         with self._call(hide=(), refused="session_over"):

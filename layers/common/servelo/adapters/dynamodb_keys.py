@@ -14,16 +14,19 @@
     counter          TENANT#slug#CAP#name               CAP
     idempotency      TENANT#slug#ONCE#key               ONCE
     search posting   TENANT#slug#WORDS#first two signs  word#number
+    operator         TENANT#-                           OPERATOR
     folded token     FOLD#hash                          FOLD
     feedback alias   SENT#hash                          SENT
 
     GSI2  tickets by status     TENANT#slug#STATUS#status / updated
           blocked clients       TENANT#slug#BLOCKED / email (sparse)
+          failed mails          FAILED / id (sparse)
     GSI3  jobs that wait        DUE#shard / due_at (sparse)
     GSI4  tickets by assignee   TENANT#slug#ASSIGNEE#identity / number (sparse)
 
-Three partition keys are not led by the tenant, because the tenant is what they answer or because the sweep
-serves all tenants: FOLD, SENT and DUE. ``docs/data-model.md`` has every access pattern with its cost.
+Four partition keys are not led by the tenant, because the tenant is what they answer or because they serve
+the sweep or the operator for all tenants: FOLD, SENT, DUE and FAILED. ``docs/data-model.md`` has every access
+pattern with its cost.
 """
 
 from __future__ import annotations
@@ -38,6 +41,10 @@ Key = tuple[str, str]
 
 def tenant(slug: str) -> Key:
     return f"TENANT#{slug}", "SETTINGS"
+
+
+def operator() -> Key:
+    return f"TENANT#{OPERATOR}", "OPERATOR"
 
 
 def ticket_counter(slug: str) -> Key:
@@ -142,3 +149,4 @@ def suppressions_view(slug: str) -> str:
 
 
 TENANTS_VIEW = "TENANTS"
+FAILED_VIEW = "FAILED"

@@ -178,6 +178,13 @@ class TenantItem(Item, discriminator="tenant"):
     version = NumberAttribute(default=0)
 
 
+class OperatorItem(Item, discriminator="operator"):
+    """What the operator has set for the whole deployment; empty: the template's parameter."""
+
+    inbox = UnicodeAttribute(default="")
+    version = NumberAttribute(default=0)
+
+
 class CounterItem(Item, discriminator="counter"):
     n = NumberAttribute(default=0)
 

@@ -33,7 +33,7 @@ from servelo.adapters.dynamodb_models import Item, from_text, to_text
 from servelo.domain import ids
 from servelo.domain.client import Client
 from servelo.domain.inbound_record import InboundRecord, Outcome, Reason
-from servelo.domain.outbound import WAITING_STATES, DeliveryState, MailKind, OutboundJob
+from servelo.domain.outbound import FAILED_STATES, WAITING_STATES, DeliveryState, MailKind, OutboundJob
 from servelo.domain.tenant import BreakerState, Member, Role, SmtpAccount, Tenant
 from servelo.domain.ticket import (
     AuthorRole,
@@ -141,6 +141,23 @@ class DynamoStore:
         """All tenants by slug; one Query a page of GSI1."""
         items, cursor = self._page(models.TenantItem, "gsi1", keys.TENANTS_VIEW, limit, after, forward=True)
         return [_tenant(i) for i in items], cursor
+
+    def operator_inbox(self) -> tuple[str, int]:
+        """Return (address, version) that the operator set; ("", 0) when nothing is set. One GetItem."""
+        item = self._get(models.OperatorItem, keys.operator())
+        return (item.inbox, int(item.version)) if item else ("", 0)
+
+    def put_operator_inbox(self, inbox: str, seen_version: int) -> None:
+        """Set it if it is still the version that was read; one PutItem. Raises Conflict."""
+        pk, sk = keys.operator()
+        item = models.OperatorItem(pk=pk, sk=sk, inbox=inbox, version=seen_version + 1)
+        unchanged = models.OperatorItem.version == seen_version
+        try:
+            self._guard(lambda: item.save(condition=unchanged if seen_version else Item.pk.does_not_exist()))
+        except PutError as error:
+            if error.cause_response_code == "ConditionalCheckFailedException":
+                raise Conflict("the setting was changed meanwhile; load it again") from error
+            raise
 
     def ticket(self, slug: str, number: int) -> Ticket | None:
         """One GetItem."""
@@ -261,6 +278,11 @@ class DynamoStore:
     def jobs(self, slug: str, limit: int = 50, after: str = "") -> tuple[list[OutboundJob], str]:
         """Mails sent and to be sent, the latest first; one Query a page of GSI1."""
         items, cursor = self._page(models.OutboxItem, "gsi1", keys.outbox_view(slug), limit, after)
+        return [_job(i) for i in items], cursor
+
+    def failed_jobs(self, limit: int = 50, after: str = "") -> tuple[list[OutboundJob], str]:
+        """Mails of all tenants that did not arrive, the latest first; one Query a page of the sparse GSI2."""
+        items, cursor = self._page(models.OutboxItem, "gsi2", keys.FAILED_VIEW, limit, after)
         return [_job(i) for i in items], cursor
 
     def jobs_by_id(self, slug: str, job_ids: Sequence[str]) -> list[OutboundJob]:
@@ -510,6 +532,7 @@ class DynamoStore:
         item = models.OutboxItem(*keys.outbox(job.slug, job.id))
         model = models.OutboxItem
         waiting = job.state in WAITING_STATES
+        failed = job.state in FAILED_STATES
         actions: list[Action] = [
             model.state.set(job.state.value),
             model.attempts.set(job.attempts),
@@ -524,6 +547,8 @@ class DynamoStore:
             model.accepted_at.set(job.accepted_at) if job.accepted_at else model.accepted_at.remove(),
             model.gsi3sk.set(to_text(job.due_at)) if waiting else model.gsi3sk.remove(),
             model.gsi3pk.set(keys.due_shard(job.id)) if waiting else model.gsi3pk.remove(),
+            model.gsi2sk.set(job.id) if failed else model.gsi2sk.remove(),
+            model.gsi2pk.set(keys.FAILED_VIEW) if failed else model.gsi2pk.remove(),
         ]
         condition = model.version == job.version
         if job.remote_message_id and (sent_now or job.state is DeliveryState.ACCEPTED):
@@ -1133,6 +1158,8 @@ def _job_item(job: OutboundJob) -> models.OutboxItem:
         mail_kind=job.kind.value,
         **values,
     )
+    if job.state in FAILED_STATES:
+        item.gsi2pk, item.gsi2sk = keys.FAILED_VIEW, job.id
     if job.state in WAITING_STATES:
         item.gsi3pk = keys.due_shard(job.id)
         item.gsi3sk = to_text(job.due_at)

@@ -23,6 +23,8 @@ CLIENT_ID_BYTES = 8
 SLUG_PATTERN = re.compile(r"[a-z0-9](?:[a-z0-9-]*[a-z0-9])?")
 
 # Local parts with a meaning of their own (RFC 2142 and common practice): never a tenant.
+# Forwarded to the operator: the owner's two, and what RFC 2142 asks of every domain.
+OPERATOR_MAILBOXES = frozenset({"support", "legal", "postmaster", "abuse"})
 RESERVED_SLUGS = frozenset(
     "abuse admin administrator api app billing bounce bounces contact dev dmarc ftp help hello "
     "hostmaster imap info legal mail mailer-daemon marketing mta-sts no-reply noc noreply notifications "

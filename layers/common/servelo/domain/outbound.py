@@ -60,6 +60,8 @@ RANK = {
     DeliveryState.BOUNCED: 5,
     DeliveryState.COMPLAINED: 6,
 }
+# Where somebody must look: the operator's list of failed mails.
+FAILED_STATES = frozenset({DeliveryState.FAILED, DeliveryState.BOUNCED, DeliveryState.UNKNOWN})
 WAITING_STATES = frozenset({DeliveryState.QUEUED, DeliveryState.DEFERRED, DeliveryState.SENDING})
 
 

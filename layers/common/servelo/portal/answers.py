@@ -681,6 +681,39 @@ QUEUES = thing(
 )
 REDRIVE = thing("Redrive", {"name": TEXT, "moved": noted(WHOLE, "How many were put back on the queue.")})
 
+FAILED_MAIL = thing(
+    "FailedMail",
+    {
+        **COMPONENTS["Delivery"]["properties"],
+        "id": noted(TEXT, "For `POST /api/operator/failed/{slug}/{email_id}/retry`."),
+        "slug": noted(TEXT, "The tenant; `-` for the operator's own mails."),
+        "transport": noted(TEXT, "`smtp` or `ses`; empty before the first try."),
+        "created_at": TIME,
+    },
+)
+FAILED_MAIL_PAGE = page_of("FailedMail", FAILED_MAIL)
+
+
+def failed_mail_json(job: OutboundJob) -> Json:
+    """Without subject and words: what a tenant writes is not the operator's to read."""
+    return {
+        **delivery_json(job),
+        "slug": job.slug,
+        "transport": job.transport,
+        "created_at": when(job.created_at),
+    }
+
+
+OPERATOR_SETTINGS = thing(
+    "OperatorSettings",
+    {
+        "inbox": noted(TEXT, "Where mail to support@ and legal@ is forwarded; empty: `default_inbox`."),
+        "default_inbox": noted(TEXT, "The template's OperatorInbox."),
+        "mailboxes": noted(items(TEXT), "The addresses that are forwarded."),
+        "version": WHOLE,
+    },
+)
+
 # ---- customers -------------------------------------------------------------------------------------------
 
 CUSTOMER_TICKET = thing(

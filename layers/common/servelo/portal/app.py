@@ -105,7 +105,7 @@ class Portal:
         if version is None and route.versioned and route.method != "GET":
             version = _if_match(headers)
         key = headers.get("idempotency-key", "")
-        if key and not _KEY.fullmatch(key):
+        if "idempotency-key" in headers and not _KEY.fullmatch(key):
             raise InvalidInput(
                 "Use 1 to 200 visible ASCII characters.", field="Idempotency-Key", code="bad_header"
             )
@@ -175,6 +175,12 @@ class Portal:
         path, method = str(event.get("rawPath") or "/"), self._resolver.current_event.http_method
         found = pages.find(path) if method == "GET" and not path.startswith("/api") else None
         if found is None:
+            allowed = sorted(r.method for r in all_routes() if re.fullmatch(r.pattern, path))
+            if allowed:
+                words = f"Here only {' and '.join(allowed)} can be asked for."
+                refused = _problem(problems.problem(405, "method_not_allowed", words))
+                refused.headers["Allow"] = ", ".join(allowed)
+                return refused
             return _problem(problems.problem_of(NotFound("there is nothing here")))
         headers = {str(k).lower(): str(v) for k, v in (event.get("headers") or {}).items()}
         made = pages.answer(*found, headers.get("accept-encoding", ""), self._store_origin())

@@ -11,7 +11,7 @@ from dataclasses import replace
 from servelo.portal import answers
 from servelo.portal.answers import Json
 from servelo.portal.fields import Choice, Email, Flag, Link, Pattern, Secret, Text
-from servelo.portal.routes import PATH_FIELDS, Call, Who, route
+from servelo.portal.routes import PATH_FIELDS, Call, Who, route, when
 from servelo.services.permissions import Person, allowed_to
 
 PASSWORD = Secret(
@@ -56,6 +56,10 @@ def sign_in(call: Call) -> Json:
     },
     answer=answers.SIGN_IN,
     idempotent=False,
+    cases=(
+        when("challenge", "SOFTWARE_TOKEN_MFA", "code"),
+        when("challenge", "NEW_PASSWORD_REQUIRED", "new_password"),
+    ),
 )
 def answer_challenge(call: Call) -> Json:
     body = call.body
@@ -163,6 +167,20 @@ def change_me(call: Call) -> Json:
     tenant = call.caller.of_tenant
     changed = call.services.members.change(tenant.slug, call.caller.email, dict(call.body))
     return answers.member_json(changed)
+
+
+@route(
+    "POST",
+    "/api/auth/totp",
+    who=Who.OPEN,
+    summary="Say whether your sign-in asks for a code",
+    body={"access_token": Secret(longest=8192)},
+    answer=answers.thing("TotpState", {"enabled": answers.FLAG}),
+    idempotent=False,
+)
+def show_totp(call: Call) -> Json:
+    _, enabled = call.services.identity.totp_state(call.body["access_token"])
+    return {"enabled": enabled}
 
 
 @route(

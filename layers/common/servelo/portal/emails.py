@@ -5,7 +5,7 @@ from __future__ import annotations
 from servelo.portal import answers
 from servelo.portal.answers import Json
 from servelo.portal.fields import Choice, Day, Email, Group, Link, Pattern, Secret, Text
-from servelo.portal.routes import PAGING, Answer, Call, Who, route
+from servelo.portal.routes import PAGING, Answer, Call, Who, route, when
 from servelo.portal.tickets import FILES
 from servelo.services.permissions import Action
 
@@ -45,6 +45,13 @@ from servelo.services.permissions import Action
     },
     answer=answers.EMAIL,
     status=202,
+    cases=(
+        when("kind", "invoice", "number", "amount", "link"),
+        when("kind", "invoice", "number", "amount", "attachment"),
+        when("kind", "invoice", "number", "amount", "files"),
+        when("kind", "quote", "number", "link"),
+        when("kind", "message", "text"),
+    ),
     note="Send an `Idempotency-Key`: the same key and body again is the same mail. An invoice needs "
     "`number`, `amount` and `link` or an attachment; a quote `number` and `link`; a message `text`.",
 )

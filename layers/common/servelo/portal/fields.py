@@ -20,6 +20,12 @@ Schema = dict[str, Any]
 _CONTROLS = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff]")
 _CONTROLS_BUT_LINES = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x84\x86-\x9f\ud800-\udfff]")
 _URL = re.compile(r"https://[^\s\"'<>\\\x00-\x20\x7f@]{1,2000}")
+# What these and Email allow, as a reader of the document can check it (ECMA 262; JSON has no surrogates).
+_LINE = r"[^\u0000-\u001f\u007f-\u009f\u2028\u2029]"
+_LINES = r"[^\u0000-\u0008\u000b\u000c\u000e-\u001f\u007f-\u0084\u0086-\u009f]"
+_ATOM = r"[A-Za-z0-9!#$%&'*+/=?^_`{|}~-]+"
+_LABEL = r"[A-Za-z0-9]([A-Za-z0-9-]{0,61}[A-Za-z0-9])?"
+_ADDRESS = rf"{_ATOM}(\.{_ATOM})*@({_LABEL}\.)+{_LABEL}"
 
 
 class _Absent:
@@ -76,7 +82,10 @@ class Text(Field):
         return text
 
     def schema(self) -> Schema:
-        return {"type": "string", "minLength": self.shortest, "maxLength": self.longest}
+        each = _LINES if self.lines else _LINE
+        # Blank text is empty once it is trimmed.
+        pattern = rf"^{each}*\S{each}*$" if self.shortest else f"^{each}*$"
+        return {"type": "string", "minLength": self.shortest, "maxLength": self.longest, "pattern": pattern}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -98,6 +107,7 @@ class Secret(Field):
             "type": "string",
             "minLength": self.shortest,
             "maxLength": self.longest,
+            "pattern": f"^{_LINE}*$",
             "writeOnly": True,
         }
 
@@ -126,7 +136,9 @@ class Email(Field):
         return f"{local}@{domain.lower()}"
 
     def schema(self) -> Schema:
-        return {"type": "string", "maxLength": 254} | ({} if self.empty else {"format": "email"})
+        if self.empty:
+            return {"type": "string", "maxLength": 254, "pattern": f"^({_ADDRESS})?$"}
+        return {"type": "string", "maxLength": 254, "format": "email", "pattern": f"^{_ADDRESS}$"}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -274,7 +286,10 @@ class Group(Field):
     def schema(self) -> Schema:
         return {
             "type": "object",
-            "properties": {key: each.described() for key, each in self.fields.items()},
+            "properties": {
+                key: _or_null(each.described()) if each.optional else each.described()
+                for key, each in self.fields.items()
+            },
             "required": [key for key, each in self.fields.items() if not each.optional],
             "additionalProperties": False,
         }
@@ -300,6 +315,14 @@ def read(
                 raise InvalidInput("Fill in this field.", field=f"{prefix}{name}")
             continue
         found[name] = each.parse(value, f"{prefix}{name}")
+    return found
+
+
+def _or_null(schema: Schema) -> Schema:
+    """An optional field may be null as well, which is to leave it out."""
+    found = {**schema, "type": [schema["type"], "null"]}
+    if "enum" in found:
+        found["enum"] = [*found["enum"], None]
     return found
 
 

@@ -11,7 +11,7 @@ from typing import Any
 
 import servelo
 from servelo.portal.answers import COMPONENTS, PROBLEM
-from servelo.portal.fields import Field, Group, Schema
+from servelo.portal.fields import Field, Schema
 from servelo.portal.routes import PATH_FIELDS, Route, Who, all_routes
 from servelo.services.permissions import TABLE
 
@@ -36,6 +36,7 @@ _REFUSALS: Mapping[str, str] = {
     "401": "Sign in (again).",
     "403": "Your role may not do this.",
     "404": "Not there, or not yours: the answer is the same.",
+    "405": "This path has other methods; `Allow` names them.",
     "409": "It changed since you read it, or it cannot be done in this state.",
     "422": "A field is wrong; `field` names it.",
     "429": "Too often; wait.",
@@ -140,7 +141,7 @@ def _operation(each: Route) -> Schema:
     if each.body is not None:
         made["requestBody"] = {
             "required": True,
-            "content": {"application/json": {"schema": Group(fields=each.body).schema()}},
+            "content": {"application/json": {"schema": each.body_schema}},
         }
     made["responses"] = _responses(each)
     return made
@@ -251,7 +252,7 @@ def _section(each: Route) -> str:
     if each.query:
         lines.append("\nQuery: " + "; ".join(_query_words(each.query)) + "\n")
     if each.body is not None:
-        lines.append(f"\nRequest\n\n```jsonc\n{_example(Group(fields=each.body).schema())}\n```\n")
+        lines.append(f"\nRequest\n\n```jsonc\n{_example(each.body_schema)}\n```\n")
     if each.answer is None:
         lines.append("\nAnswer 204, without content.\n")
     else:
@@ -281,10 +282,10 @@ def _render(schema: Schema, indent: str, tail: str) -> list[str]:
         for other in rest:
             lines += [f"{indent}// or", *_render(other, indent, tail)]
         return lines
-    if "anyOf" in schema:
+    if "anyOf" in schema and "properties" not in schema:
         return _render({**schema["anyOf"][0], **_only_words(schema)}, indent, tail)
     note = _note(schema)
-    if schema.get("type") == "object" and "properties" in schema:
+    if _kind(schema) == "object" and "properties" in schema:
         lines = ["{"]
         names = list(schema["properties"])
         needed = schema.get("required", names)
@@ -301,7 +302,7 @@ def _render(schema: Schema, indent: str, tail: str) -> list[str]:
         if note and len(lines) > 1:
             lines[0] += f"  // {note}"
         return lines
-    if schema.get("type") == "array":
+    if _kind(schema) == "array":
         inner = _render(schema["items"], indent, "")
         if len(inner) == 1:
             # A comment inside the brackets would swallow the closing one.
@@ -321,8 +322,8 @@ def _only_words(schema: Schema) -> Schema:
 def _note(schema: Schema) -> str:
     words = [schema.get("description", "")]
     if "enum" in schema:
-        words.insert(0, " | ".join(schema["enum"]))
-    if schema.get("type") == "object" and "additionalProperties" in schema and "properties" not in schema:
+        words.insert(0, " | ".join(value for value in schema["enum"] if value is not None))
+    if _kind(schema) == "object" and "additionalProperties" in schema and "properties" not in schema:
         words.append("names to text")
     return "; ".join(w for w in words if w)
 
@@ -330,9 +331,6 @@ def _note(schema: Schema) -> str:
 def _value(schema: Schema) -> str:
     if schema.get("examples"):
         return json.dumps(schema["examples"][0])
-    kind = schema.get("type")
-    if isinstance(kind, list):
-        kind = kind[0]
     if "enum" in schema:
         return json.dumps(schema["enum"][0])
     if schema.get("format") == "date-time":
@@ -343,7 +341,12 @@ def _value(schema: Schema) -> str:
         "boolean": "false",
         "object": "{}",
         "null": "null",
-    }.get(str(kind), "null")
+    }.get(_kind(schema), "null")
+
+
+def _kind(schema: Schema) -> str:
+    kind = schema.get("type")
+    return str(kind[0] if isinstance(kind, list) else kind)
 
 
 def main(argv: list[str]) -> str:

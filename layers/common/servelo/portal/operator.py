@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from servelo.domain.ids import OPERATOR_MAILBOXES
 from servelo.domain.tenant import Role, Tenant
 from servelo.portal import answers
 from servelo.portal.answers import Json
 from servelo.portal.fields import Email, Flag, Text
 from servelo.portal.routes import PAGING, PATH_FIELDS, Answer, Call, Who, route
 from servelo.services.permissions import Action
+from servelo.services.tenant_changes import refuse_own
 from servelo.services.tenants import smtp_state
 
 
@@ -116,6 +118,77 @@ def list_queues(call: Call) -> Json:
 def redrive_queue(call: Call) -> Json:
     name = call.path["queue"]
     return {"name": name, "moved": call.services.dead_letters.redrive(name)}
+
+
+@route(
+    "GET",
+    "/api/operator/failed",
+    who=Who.TEAM,
+    action=Action.QUEUES_READ,
+    summary="Mails of all tenants that failed, came back, or may never have arrived; the latest first",
+    query=PAGING,
+    answer=answers.FAILED_MAIL_PAGE,
+    note="Without subject and words: what a tenant writes is not the operator's to read.",
+)
+def list_failed(call: Call) -> Json:
+    found, cursor = call.services.store.failed_jobs(call.query.get("limit", 50), call.query.get("cursor", ""))
+    return answers.page((answers.failed_mail_json(job) for job in found), cursor)
+
+
+@route(
+    "POST",
+    "/api/operator/failed/{owner}/{email_id}/retry",
+    who=Who.TEAM,
+    action=Action.QUEUES_WRITE,
+    summary="Send a failed mail again now",
+    answer=answers.FAILED_MAIL,
+    note="409 `not_retryable` for a mail that went. One that is `unknown` may arrive twice.",
+)
+def retry_failed(call: Call) -> Json:
+    return answers.failed_mail_json(call.services.emails.retry(call.path["owner"], call.path["email_id"]))
+
+
+@route(
+    "GET",
+    "/api/operator/settings",
+    who=Who.TEAM,
+    action=Action.OPERATION_READ,
+    summary="Where mail to the system's own addresses goes",
+    answer=answers.OPERATOR_SETTINGS,
+    versioned=True,
+)
+def show_operator_settings(call: Call) -> Answer:
+    return _operator_settings(call)
+
+
+@route(
+    "PUT",
+    "/api/operator/settings",
+    who=Who.TEAM,
+    action=Action.OPERATION_WRITE,
+    summary="Choose the inbox for mail to support@ and legal@; the next mail goes there",
+    body={"inbox": Email(empty=True, doc="Empty: the template's OperatorInbox.", example="ops@example.org")},
+    answer=answers.OPERATOR_SETTINGS,
+    versioned=True,
+    note="422 `address_is_ours` for an address of the mail domain itself.",
+)
+def save_operator_settings(call: Call) -> Answer:
+    refuse_own(call.body["inbox"], call.services.mail_domain, "inbox")
+    store = call.services.store
+    seen = store.operator_inbox()[1] if call.version is None else call.version
+    store.put_operator_inbox(call.body["inbox"], seen)
+    return _operator_settings(call)
+
+
+def _operator_settings(call: Call) -> Answer:
+    inbox, version = call.services.store.operator_inbox()
+    found = {
+        "inbox": inbox,
+        "default_inbox": call.services.operator_inbox,
+        "mailboxes": [f"{name}@{call.services.mail_domain}" for name in sorted(OPERATOR_MAILBOXES)],
+        "version": version,
+    }
+    return Answer(found, version=version)
 
 
 def _tenant(call: Call, tenant: Tenant, highest_number: int) -> Json:

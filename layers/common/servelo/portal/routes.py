@@ -7,13 +7,13 @@ reachable that is not declared here, so who may call what is one list.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import TYPE_CHECKING, Any
 
 from servelo.domain.ids import MAX_TICKET_NUMBER
-from servelo.portal.fields import Email, Field, Pattern, Schema, Text, Whole
+from servelo.portal.fields import Email, Field, Group, Pattern, Schema, Text, Whole
 from servelo.services.permissions import Action
 
 if TYPE_CHECKING:
@@ -66,6 +66,7 @@ class Route:
         answer: schema of the answer; None: 204, no content.
         body: fields of the request's JSON object; None: no body is read.
         note: what a reader must know besides the summary.
+        cases: schemas of which the body fits at least one: which fields need which. The handler checks it.
     """
 
     method: str
@@ -81,11 +82,23 @@ class Route:
     versioned: bool = False
     idempotent: bool = True
     note: str = ""
+    cases: Sequence[Schema] = ()
+
+    @property
+    def body_schema(self) -> Schema:
+        """The body as OpenAPI describes it."""
+        found = Group(fields=self.body or {}).schema()
+        return {**found, "anyOf": list(self.cases)} if self.cases else found
 
     @property
     def parameters(self) -> tuple[str, ...]:
         """Names in the path, in order."""
         return tuple(re.findall(r"\{(\w+)\}", self.path))
+
+    @property
+    def pattern(self) -> str:
+        """A regular expression of the paths that are this route's."""
+        return re.sub(r"\{\w+\}", "[^/]+", self.path)
 
     @property
     def name(self) -> str:
@@ -98,6 +111,12 @@ PATH_FIELDS: Mapping[str, Field] = {
     "number": Whole(least=1, most=MAX_TICKET_NUMBER, doc="Ticket number.", example=1),
     "slug": Pattern(
         pattern=r"[a-z0-9](?:[a-z0-9-]{1,22}[a-z0-9])", remedy="A tenant's name.", longest=24, example="acme"
+    ),
+    "owner": Pattern(
+        pattern=r"-|[a-z0-9](?:[a-z0-9-]{1,22}[a-z0-9])",
+        remedy="A tenant's name, or - for the operator's own.",
+        longest=24,
+        example="acme",
     ),
     "client_id": Pattern(pattern=r"[0-9a-f]{16}", remedy="A client's id.", example="0123456789abcdef"),
     "comment_id": Pattern(pattern=_ID, remedy="A comment's id.", example="01k9zzzzzzzzzzzzzzzzzzzzzz"),
@@ -123,6 +142,13 @@ VERSION = Whole(
     doc="The version that was read. 409 `conflict` when somebody changed it since; `If-Match` does the same.",
 )
 
+
+def when(name: str, value: str, *needed: str) -> Schema:
+    """A case of a body: where *name* is *value*, the *needed* fields are given, and are not null."""
+    given: Schema = {each: {"not": {"type": "null"}} for each in needed}
+    return {"properties": {name: {"const": value}, **given}, "required": list(needed)}
+
+
 _ROUTES: list[Route] = []
 
 
@@ -140,6 +166,7 @@ def route(
     versioned: bool = False,
     idempotent: bool = True,
     note: str = "",
+    cases: Sequence[Schema] = (),
 ) -> Callable[[Handler], Handler]:
     """Declare the decorated function as the handler of *method* *path* (OpenAPI's ``{name}`` form)."""
 
@@ -162,6 +189,7 @@ def route(
                 versioned,
                 idempotent,
                 note,
+                cases,
             )
         )
         return handler

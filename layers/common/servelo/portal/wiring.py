@@ -54,6 +54,7 @@ class Services:
     clock: Clock
     mail_domain: str
     shared_sender: str
+    operator_inbox: str
     portal_url: str
     stage: str
     decide_again: Replay
@@ -94,6 +95,7 @@ def build_services(
     clock: Clock,
     mail_domain: str,
     shared_sender: str,
+    operator_inbox: str = "",
     portal_url: str = "",
     stage: str = "dev",
     allow_loopback: bool = False,
@@ -123,6 +125,7 @@ def build_services(
         clock=clock,
         mail_domain=mail_domain,
         shared_sender=shared_sender,
+        operator_inbox=operator_inbox,
         portal_url=portal_url,
         stage=stage,
         decide_again=replay,

@@ -44,6 +44,8 @@ class Action(StrEnum):
     TENANTS_WRITE = "tenants.write"
     QUEUES_READ = "queues.read"
     QUEUES_WRITE = "queues.write"
+    OPERATION_READ = "operation.read"
+    OPERATION_WRITE = "operation.write"
     OWN_TICKETS = "own_tickets"
 
 
@@ -70,6 +72,8 @@ TABLE: dict[Action, frozenset[Person]] = {
     Action.TENANTS_WRITE: frozenset({_O}),
     Action.QUEUES_READ: frozenset({_O}),
     Action.QUEUES_WRITE: frozenset({_O}),
+    Action.OPERATION_READ: frozenset({_O}),
+    Action.OPERATION_WRITE: frozenset({_O}),
     Action.OWN_TICKETS: frozenset({_C}),
 }
 

@@ -54,7 +54,6 @@ from servelo.services.ports import (
     TicketPatch,
 )
 
-OPERATOR_MAILBOXES = frozenset({"support", "legal", "postmaster", "abuse"})  # RFC 2142, and the owner's two
 NO_TENANT = "-"
 # A transaction holds 100 items: each follower of a mail may take four (the list of their tickets, their cap,
 # their mail and its id), each of the 15 notified members two, the mail itself ten.
@@ -343,7 +342,7 @@ class Router:
         base = local.strip('"').partition("+")[0].rstrip(".").lower()
         if token is not None:
             self._read_token(work, token)
-        elif base in OPERATOR_MAILBOXES:
+        elif base in ids.OPERATOR_MAILBOXES:
             work.way_in = WayIn.OPERATOR
         elif base in ids.RESERVED_SLUGS:
             work.way_in = WayIn.RESERVED
@@ -947,7 +946,8 @@ class Router:
             None,
             NO_TENANT,
             MailKind.OPERATOR_FORWARD,
-            Participant(self._operator_inbox),
+            # What the operator set in the portal comes before the template's parameter.
+            Participant(self._store.operator_inbox()[0] or self._operator_inbox),
             {
                 "from": f"{mail.from_.display_name} <{mail.from_.addr_spec}>"
                 if mail.from_

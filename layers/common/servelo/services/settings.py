@@ -21,7 +21,7 @@ from servelo.errors import AccountRefused, Conflict, InvalidInput, NotFound, Too
 from servelo.mail.reply_token import KeyRing
 from servelo.services import smtp_settings
 from servelo.services.ports import Clock, PasswordVault
-from servelo.services.tenant_changes import change_tenant
+from servelo.services.tenant_changes import change_tenant, refuse_own
 
 TEST_COUNTS_FOR = timedelta(hours=1)
 TESTS_AN_HOUR = 10
@@ -58,6 +58,7 @@ class TenantSettings:
             Conflict: changed since *version*.
         """
         values = dict(changes)
+        refuse_own(values.get("notify_email", ""), self.mail_domain, "notify_email")
         number = values.pop("next_ticket_number", None)
         highest = self.store.highest_ticket_number(slug)
         if number is not None and number <= highest:

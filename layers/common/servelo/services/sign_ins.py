@@ -9,6 +9,7 @@ import hashlib
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
+from urllib.parse import quote
 
 from servelo.domain.tenant import Tenant
 from servelo.errors import InvalidInput, TooMany, Unauthorized
@@ -101,9 +102,11 @@ class SignIns:
         self.identities.sign_out_everywhere(claims["email"])
 
     def begin_totp(self, access_token: str) -> dict[str, Any]:
-        """Return a new secret and its address for a QR code."""
+        """Return a new secret and its address for a QR code (the Key Uri Format of authenticator apps)."""
+        email, _ = self.identities.totp_state(access_token)
         secret = self.identities.begin_totp(access_token)
-        return {"secret": secret, "uri": f"otpauth://totp/Servelo?secret={secret}&issuer=Servelo"}
+        label = f"Servelo:{quote(email, safe='@')}"
+        return {"secret": secret, "uri": f"otpauth://totp/{label}?secret={secret}&issuer=Servelo"}
 
     def _session(self, found: Any) -> dict[str, Any]:
         if found.challenge:

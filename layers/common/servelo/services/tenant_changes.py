@@ -6,7 +6,8 @@ from collections.abc import Callable
 from typing import Any
 
 from servelo.domain.tenant import Tenant
-from servelo.errors import Conflict, NotFound
+from servelo.errors import Conflict, InvalidInput, NotFound
+from servelo.mail.address import identity
 
 TRIES = 6
 
@@ -39,3 +40,13 @@ def change_tenant(
             continue
         return saved
     raise Conflict("the settings keep changing; try again")
+
+
+def refuse_own(email: str, mail_domain: str, field: str) -> None:
+    """Raise InvalidInput for an address of the help desk itself: what is sent there comes in again."""
+    if identity(email).endswith(f"@{mail_domain}"):
+        raise InvalidInput(
+            f"Use an address outside {mail_domain}: mail to this one would come back here.",
+            field=field,
+            code="address_is_ours",
+        )

@@ -13,7 +13,7 @@ from servelo.mail.address import identity
 from servelo.services.invitations import Invitations
 from servelo.services.members import Members
 from servelo.services.ports import Clock
-from servelo.services.tenant_changes import change_tenant
+from servelo.services.tenant_changes import change_tenant, refuse_own
 
 OPERATOR_SLUG = "-"
 
@@ -61,6 +61,7 @@ class Tenants:
             Conflict: the slug is taken; ``address_in_use``.
         """
         check_slug(slug)
+        refuse_own(notify_email, self._domain, "notify_email")
         admin = Member(admin_email, admin_name, Role.ADMIN)
         tenant = Tenant(
             slug=slug,
@@ -126,7 +127,8 @@ class Tenants:
         return tenant, self._store.highest_ticket_number(slug)
 
     def change(self, slug: str, changes: Mapping[str, Any], version: int | None) -> tuple[Tenant, int]:
-        """Change ``name``, ``suspended`` or ``notify_email``. Raises NotFound, Conflict."""
+        """Change ``name``, ``suspended`` or ``notify_email``. Raises InvalidInput, NotFound, Conflict."""
+        refuse_own(changes.get("notify_email", ""), self._domain, "notify_email")
         changed = change_tenant(
             self._store,
             slug,

@@ -168,6 +168,16 @@ async function whole(page) {
   return first;
 }
 
+/** Calls that carry the access token in their body: after a renewal they must be made anew with the new one. */
+async function byAccess(client, path, more = {}) {
+  const ask = () => client.post(`/api/auth/totp${path}`, { access_token: client.session.access_token, ...more });
+  const before = client.session.access_token;
+  try { return await ask(); } catch (problem) {
+    if (problem.status !== 401 || client.session?.access_token === before) throw problem;
+    return ask();
+  }
+}
+
 /** Sign-in; none of these needs a token. */
 export const auth = (client) => ({
   login: (email, password) => client.call("POST", "/api/auth/login", { body: { email, password }, open: true }),
@@ -177,9 +187,10 @@ export const auth = (client) => ({
   logout: () => client.call("POST", "/api/auth/logout", { body: { refresh_token: client.session?.refresh_token } }),
   me: (signal) => client.get("/api/auth/me", {}, signal),
   changeMe: (body) => client.patch("/api/auth/me", body),
-  totpBegin: () => client.post("/api/auth/totp/begin", { access_token: client.session.access_token }),
-  totpConfirm: (code) => client.post("/api/auth/totp/confirm", { access_token: client.session.access_token, code }),
-  totpEnd: () => client.post("/api/auth/totp/end", { access_token: client.session.access_token }),
+  totp: () => byAccess(client, ""),
+  totpBegin: () => byAccess(client, "/begin"),
+  totpConfirm: (code) => byAccess(client, "/confirm", { code }),
+  totpEnd: () => byAccess(client, "/end"),
 });
 
 /** What the team and the operator do. */
@@ -243,6 +254,10 @@ export const team = (client) => ({
   },
   operator: {
     queues: (signal) => client.get("/api/operator/queues", {}, signal),
+    failed: (values, signal) => client.get("/api/operator/failed", values, signal),
+    retry: (slug, email) => client.post(`/api/operator/failed/${id(slug)}/${id(email)}/retry`),
+    settings: (signal) => client.get("/api/operator/settings", {}, signal),
+    saveSettings: (body, version) => client.put("/api/operator/settings", body, version),
     redrive: (name) => client.post(`/api/operator/queues/${id(name)}/redrive`),
   },
 });

@@ -124,6 +124,9 @@ export function size(bytes) {
 /** "Ana Pérez <ana@x.example>", or the address alone. */
 export const person = ({ name, email }) => (name && name !== email ? `${name} <${email}>` : email || "unknown");
 
+/** A stable word of the API as people read it: ticket_created, "Ticket created". */
+export const plain = (word) => (word ? word[0].toUpperCase() + word.slice(1).replaceAll("_", " ") : "");
+
 /** One or two letters for a round badge. */
 export const initials = (words) => {
   const parts = (words || "?").replace(/@.*/, "").split(/[\s._-]+/u).filter(Boolean);

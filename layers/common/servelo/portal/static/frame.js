@@ -58,7 +58,7 @@ function mailDocument(html, images, remote) {
 
 /** A block with the mail as its sender laid it out. `findImages` answers {content id: address}, asked only when needed. */
 export function mailFrame(html, { title, findImages, least = 140 }) {
-  const offer = el("div", { class: "row small soft offer", hidden: true });
+  const offer = el("div", { class: "small soft offer", hidden: true });
   const place = el("div", { role: "status" }, "…");
   // A frame for each showing: one that is given a second document before it drew the first may stay blank.
   function show(images, remote) {
@@ -69,7 +69,7 @@ export function mailFrame(html, { title, findImages, least = 140 }) {
     const guess = 60 + Math.ceil(made.length / 70) * 24 + made.pictures * 80;
     frame.style.setProperty("height", `${Math.min(Math.max(guess, least), Math.round(innerHeight * 0.7))}px`);
     offer.hidden = made.waiting === 0;
-    offer.replaceChildren(icon("image"), `${made.waiting} ${made.waiting === 1 ? "picture from the web is" : "pictures from the web are"} not loaded: loading tells the sender that you read the mail.`,
+    offer.replaceChildren(icon("image"), el("span", { class: "grow" }, `${made.waiting} ${made.waiting === 1 ? "picture from the web is" : "pictures from the web are"} not loaded: loading tells the sender that you read the mail.`),
       el("button", { type: "button", class: "button slim", on: { click: () => show(images, true).focus() } }, "Load pictures"));
     place.replaceChildren(frame);
     return frame;

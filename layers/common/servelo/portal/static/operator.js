@@ -1,14 +1,15 @@
 // What the operator of the whole system sees: tenants, dead-letter queues, and the mail that belongs to no tenant.
 
 import { el, moment, replace } from "./el.js";
-import { received, sections, sent, suppressions } from "./settings.js";
-import { button, confirm, dialog, empty, field, form, paged, toast } from "./ui.js";
+import { deliveries } from "./pieces.js";
+import { KINDS, received, sections, sent, suppressions } from "./settings.js";
+import { button, confirm, dialog, empty, field, form, notice, paged, toast } from "./ui.js";
 
 function tenants(box, { api, signal }) {
   const SMTP = { shared: "shared address", connected: "own SMTP", breaker_open: "own SMTP refused, shared address meanwhile" };
   const usage = (one) => [el("dl", { class: "figures" }, [["Tickets", one.tickets], ["Members", one.members]].map(([words, value]) => el("div", null, el("dt", null, words), el("dd", null, value)))),
     el("br"), el("dl", { class: "pairs" }, [["Mail goes out by", SMTP[one.smtp]], ["Admins", one.admins.join(", ")], ["Told of new mail", one.notify_email || "all admins"], ["Inbound address", one.inbound_address]].map(([words, value]) => [el("dt", null, words), el("dd", null, value)]))];
-  const list = paged((cursor) => api.tenants.list({ cursor }, signal), (one) => el("li", null, el("div", { class: "grow" }, el("div", { class: "name" }, one.name), el("div", { class: "soft small" }, one.slug, one.inbound_address ? ` · ${one.inbound_address}` : "", " · since ", moment(one.created_at))),
+  const list = paged((cursor) => api.tenants.list({ cursor }, signal), (one) => el("li", null, el("div", { class: "grow" }, el("div", { class: "name" }, one.name), el("div", { class: "soft small" }, one.inbound_address, " · since ", moment(one.created_at))),
     one.suspended ? el("span", { class: "tag bad" }, "Suspended") : el("span", { class: "tag good" }, "Active"),
     one.smtp === "breaker_open" ? el("span", { class: "tag warn" }, "SMTP refused") : null,
     button("Usage", () => dialog(one.name, () => usage(one)), { kind: "slim" }),
@@ -35,6 +36,28 @@ function queues(box, { api, signal }) {
   replace(box, el("section", { class: "card" }, el("h2", null, "Dead-letter queues"), el("p", { class: "soft" }, "What could not be worked on after several tries waits here for fourteen days. Mend the cause first, then redrive: doing something twice makes nothing twice."), list));
 }
 
-const PAGES = [["tenants", "Tenants", tenants], ["queues", "Dead-letter queues", queues], ["received", "Received", received], ["sent", "Sent", sent], ["suppressions", "Suppressions", suppressions]];
+function failed(box, { api, signal }) {
+  const list = paged((cursor) => api.operator.failed({ cursor, limit: 30 }, signal), (one) => el("li", null,
+    el("div", { class: "grow" }, el("div", { class: "name" }, one.slug === "-" ? "Operator" : one.slug, el("span", { class: "soft" }, ` · ${KINDS[one.kind] ?? one.kind}`)),
+      deliveries([one], async () => { await api.operator.retry(one.slug, one.id); toast("It is sent again."); list.again(); })),
+    el("span", { class: "soft small" }, moment(one.created_at))), () => empty("check", "Every mail arrived", "What a mail server refuses for good, and what may be lost, is listed here for all tenants."));
+  replace(box, el("section", { class: "card" }, el("h2", null, "Failed mails"), el("p", { class: "soft" }, "Of all tenants, without their words. Mend the cause, then send again; each tenant sees its own on the ticket and under Sent."), list));
+}
+
+async function inbox(box, { api, signal }) {
+  let now = await api.operator.settings(signal);
+  const fields = { inbox: field("Operator's inbox", { name: "inbox", kind: "email", value: now.inbox, maxlength: "254", placeholder: now.default_inbox, hint: `Empty: ${now.default_inbox}, as the deployment says.` }) };
+  const line = el("div", null);
+  const show = () => replace(line, notice("", "Mail to ", now.mailboxes.join(", "), " is forwarded to ", el("strong", null, now.inbox || now.default_inbox), "."));
+  show();
+  replace(box, el("section", { class: "card stack" }, el("h2", null, "Operator's inbox"), el("p", { class: "soft" }, "Mail to the system's own addresses belongs to no tenant. It comes as a new mail with the original attached; your answer goes to its sender."), line,
+    form(fields, { submit: "Save", save: async (v) => {
+      now = await api.operator.saveSettings({ inbox: v.inbox.trim() }, now.version);
+      show();
+      toast("Saved. The next mail goes there.");
+    } })));
+}
+
+const PAGES = [["tenants", "Tenants", tenants], ["failed", "Failed mails", failed], ["queues", "Dead-letter queues", queues], ["inbox", "Operator's inbox", inbox], ["received", "Received", received], ["sent", "Sent", sent], ["suppressions", "Suppressions", suppressions]];
 
 export const open = (main, context) => sections(main, context, "/operator", "Operator", PAGES);

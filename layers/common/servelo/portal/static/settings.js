@@ -1,6 +1,6 @@
 // The tenant's settings, one page each.
 
-import { el, icon, moment, replace } from "./el.js";
+import { el, icon, moment, plain, replace } from "./el.js";
 import { mailFrame } from "./frame.js";
 import { outboundCard } from "./smtp.js";
 import { deliveries } from "./pieces.js";
@@ -94,7 +94,7 @@ function members(box, { api, can, client, signal }) {
   const list = paged(() => api.members.list(signal), (member) => el("li", null,
     el("div", { class: "grow" }, el("div", { class: "name" }, member.name || member.email), el("div", { class: "soft small" }, member.email)),
     member.notify ? null : el("span", { class: "tag" }, "Not told of new mail"),
-    el("span", { class: "tag" }, member.role),
+    el("span", { class: "tag" }, plain(member.role)),
     can("admin") ? button("Change", () => change(member), { kind: "slim" }) : null), () => empty("user", "Nobody yet", "Invite the people who answer mail."));
   const role = (value) => field("Role", { name: "role", kind: "select", value, options: [["technician", "Technician: answers tickets"], ["admin", "Admin: answers tickets and changes settings"]] });
   const told = (value) => field("Is told of new mail", { name: "notify", kind: "check", value });
@@ -138,7 +138,7 @@ export function suppressions(box, { api, signal, can }) {
 
 const FINE = new Set(["ticket_created", "ticket_forwarded_by_member", "comment_client", "comment_team", "operator_forwarded"]);
 const WAITS = new Set(["comment_held", "note_unverified", "ticket_spam", "machine_recorded", "bounce_recorded", "duplicate", "bounce_unmatched"]);
-export const outcomeTag = (outcome) => el("span", { class: `tag ${FINE.has(outcome) ? "good" : WAITS.has(outcome) ? "" : "warn"}` }, outcome.replaceAll("_", " "));
+export const outcomeTag = (outcome) => el("span", { class: `tag ${FINE.has(outcome) ? "good" : WAITS.has(outcome) ? "" : "warn"}` }, plain(outcome));
 
 export function received(box, context, record = null) {
   const { api, signal, can } = context;
@@ -150,7 +150,7 @@ export function received(box, context, record = null) {
       whyBox(one),
       el("div", { class: "actions" }, one.ticket_number && !can("operator") ? el("a", { class: "button", href: `/tickets/${one.ticket_number}` }, `Ticket #${one.ticket_number}`) : null,
         button("Raw mail", () => download(() => api.inbound.raw(one.id)), { image: "file" }),
-        one.replayable && !can("technician") ? button("Replay", async () => { const answer = await api.inbound.replay(one.id); toast(answer.changed ? `Decided anew: ${answer.after.replaceAll("_", " ")}.` : "Decided anew, with the same result."); await received(box, context, record); }, { image: "retry" }) : null),
+        one.replayable && !can("technician") ? button("Replay", async () => { const answer = await api.inbound.replay(one.id); toast(answer.changed ? `Decided anew: ${plain(answer.after)}.` : "Decided anew, with the same result."); await received(box, context, record); }, { image: "retry" }) : null),
       el("p", { class: "soft small" }, one.replayable ? "A replay decides the mail anew with today's settings. Nothing is made twice." : "Something was made of this mail, so there is nothing to replay."))));
   }
   const list = paged((cursor) => api.inbound.list({ cursor, limit: 30 }, signal), (one) => el("li", null, el("a", { class: "grow", href: `${base}/${encodeURIComponent(one.id)}` }, el("div", { class: "name" }, one.subject || "(no subject)"), el("div", { class: "soft small" }, one.sender || "no sender", " → ", one.envelope_recipient)), outcomeTag(one.outcome), el("span", { class: "soft small" }, moment(one.received_at))), () => empty("mail", "No mail yet", "Every mail that reaches your address is listed here, with what became of it and why."));
@@ -158,8 +158,12 @@ export function received(box, context, record = null) {
   return null;
 }
 
+// What kind of mail it was, and by which way it went.
+export const KINDS = { confirmation: "Confirmation", notification: "Notification to the team", ticket_update: "Answer", invoice: "Invoice", quote: "Quote", message: "Message", test: "Test", magic_link: "Sign-in link", invitation: "Invitation", explanation: "Explanation", operator_forward: "Forwarded to the operator" };
+const TRANSPORTS = { ses: " · by the shared address", smtp: " · by your own SMTP" };
+
 export function sent(box, { api, can, signal }) {
-  const list = paged((cursor) => api.emails.list({ cursor, limit: 30 }, signal), (one) => el("li", null, el("div", { class: "grow" }, el("div", { class: "name" }, one.subject || one.kind), el("div", { class: "soft small" }, one.kind.replaceAll("_", " "), one.transport ? ` · by ${one.transport}` : "", one.ticket_number ? [" · ", el("a", { href: `/tickets/${one.ticket_number}` }, `#${one.ticket_number}`)] : ""),
+  const list = paged((cursor) => api.emails.list({ cursor, limit: 30 }, signal), (one) => el("li", null, el("div", { class: "grow" }, el("div", { class: "name" }, one.subject || KINDS[one.kind]), el("div", { class: "soft small" }, KINDS[one.kind] ?? plain(one.kind), TRANSPORTS[one.transport] ?? "", one.ticket_number ? [" · ", el("a", { href: `/tickets/${one.ticket_number}` }, `#${one.ticket_number}`)] : ""),
     deliveries([one], can("operator") ? null : async (mail) => { await api.emails.retry(mail.id); toast("It is sent again."); list.again(); })), el("span", { class: "soft small" }, moment(one.created_at))), () => empty("send", "Nothing here", "Mails that went out are listed here with their state."));
   replace(box, el("section", { class: "card" }, el("h2", null, "E-mails sent"), list));
 }

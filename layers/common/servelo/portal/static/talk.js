@@ -1,6 +1,6 @@
 // One conversation: what was said, by whom it was proven, whom each mail reached, and what can be done.
 
-import { add, el, icon, initials, moment, person, replace, size } from "./el.js";
+import { add, el, icon, initials, moment, person, plain, replace, size } from "./el.js";
 import { STATUS, deliveries, fileList, words } from "./pieces.js";
 import { titled } from "./team.js";
 import { button, confirm, dialog, failure, field, form, menu, notice, poll, toast, waiting } from "./ui.js";
@@ -9,7 +9,7 @@ import { write } from "./write.js";
 /** Why a mail became what it became: the record of its delivery. */
 export function whyBox(record) {
   return [
-    el("p", { class: "row" }, el("span", { class: "tag brand" }, record.outcome), el("span", { class: "soft small" }, moment(record.received_at))),
+    el("p", { class: "row" }, el("span", { class: "tag brand" }, plain(record.outcome)), el("span", { class: "soft small" }, moment(record.received_at))),
     record.remedy ? notice("", record.remedy) : null,
     el("ol", { class: "reasons" }, (record.reasons ?? []).map((reason) => el("li", null, el("div", null, el("strong", null, reason.question), reason.value ? el("span", { class: "soft" }, ` (${reason.value})`) : null, el("div", null, reason.answer))))),
     el("dl", { class: "pairs" }, [["From", record.sender], ["Delivered to", record.envelope_recipient], ["Subject", record.subject], ["Size", size(record.size_bytes)],
@@ -121,8 +121,8 @@ export function talk(pane, number, context) {
       ticket.merged_into ? el("a", { href: `/tickets/${ticket.merged_into}` }, `Merged into #${ticket.merged_into}`) : null,
       ticket.linked_number ? el("a", { href: `/tickets/${ticket.linked_number}` }, `Goes on from #${ticket.linked_number}`) : null));
     const followers = ticket.followers ?? [];
-    replace(people, el("p", { class: "soft small row", "aria-label": "People" }, el("span", null, "From ", person(ticket.requester ?? {})),
-      followers.length ? el("span", null, `· also reading: ${followers.map(person).join(", ")}`) : null));
+    replace(people, el("div", { class: "soft small", "aria-label": "People", role: "group" }, el("p", null, "From ", person(ticket.requester ?? {})),
+      followers.length ? el("p", null, `Also reading: ${followers.map(person).join(", ")}`) : null));
     people.className = "people";
     if (ticket.status === "spam") add(people, notice("warn", "This mail was called spam. Nobody was told. ", button("Not spam", notSpam, { kind: "slim" })));
     if (guessed) add(people, notice("", `A team member forwarded this mail; ${person(ticket.requester)} was read from it as the customer. `, el("button", { type: "button", class: "link", on: { click: requester } }, "Correct it")));
@@ -141,6 +141,8 @@ export function talk(pane, number, context) {
       comment.inbound_id ? { label: "Why it is here", icon: "help", run: () => why(comment) } : null,
       comment.has_raw ? { label: "Download the raw mail", icon: "file", run: () => raw(comment) } : null,
     ].filter(Boolean);
+    // Who is unverified is said above the words already.
+    const odd = (comment.warnings ?? []).filter((words) => !words.startsWith("unverified:"));
     const waits = comment.needs_accept && comment.visibility !== "internal";
     return el("article", { class: `comment ${role} ${waits ? "held" : ""}`, "aria-label": `${name}, ${comment.visibility}` },
       el("header", null, el("span", { class: "badge", "aria-hidden": "true" }, initials(name)),
@@ -149,7 +151,7 @@ export function talk(pane, number, context) {
       waits ? notice("warn", el("p", null, `It is not proven that ${person({ name: comment.author_name, email: comment.author_email })} wrote this. It is kept from the customer's side until you accept it.`),
         el("div", { class: "actions" }, button("Accept", async () => { await api.tickets.accept(number, comment.id); toast("Accepted: it goes on as if it had been proven."); await load(); }, { image: "check", kind: "main slim" }))) : null,
       words(comment, address), fileList(comment.files ?? [], address),
-      comment.warnings?.length ? el("p", { class: "small soft" }, comment.warnings.join(" · ")) : null,
+      odd.length ? el("p", { class: "small soft" }, odd.join(" · ")) : null,
       deliveries(comment.deliveries, async (one) => { await api.emails.retry(one.id); toast("It is sent again."); await load(); }));
   }
 

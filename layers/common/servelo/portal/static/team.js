@@ -1,7 +1,7 @@
 // The team's and the operator's portal: sign-in, the frame around the pages, addresses, keys.
 
 import { Client, auth, team } from "./api.js";
-import { el, icon, replace } from "./el.js";
+import { el, icon, plain, replace } from "./el.js";
 import { choosePassword, signInDialog, signInPage } from "./signin.js";
 import { brand, button, dialog, failure, theme, waiting } from "./ui.js";
 
@@ -89,7 +89,7 @@ function frame() {
       el("ul", { class: "links" },
         operator ? navLink("/operator", "operator", "wrench", "Operator") : [navLink("/tickets", "inbox", "inbox", "Tickets"), navLink("/settings", "settings", "gear", "Settings")],
         navLink(`/${operator ? "operator" : "settings"}/account`, "account", "user", "Account")),
-      el("div", { class: "who" }, el("div", { class: "cut", title: user.email }, user.name || user.email), el("div", null, user.role),
+      el("div", { class: "who" }, el("div", { class: "cut", title: user.email }, user.name || user.email), el("div", null, plain(user.role)),
         el("div", { class: "row" }, button("", () => theme(true), { kind: "quiet square", image: "sun", title: "Change colours: system, light, dark" }),
           button("", () => keys(), { kind: "quiet square", image: "help", title: "Keyboard shortcuts" }),
           button("", () => leave(), { kind: "quiet square", image: "out", title: "Sign out" })))),
