@@ -10,7 +10,8 @@ out.
 from __future__ import annotations
 
 import re
-from html import unescape
+from functools import lru_cache
+from html import unescape as unescape_all
 
 MAX_HTML_CHARS = 1024 * 1024
 MAX_TEXT_CHARS = 1024 * 1024
@@ -20,6 +21,8 @@ MAX_OPEN_ELEMENTS = 200
 MAX_TABLE_WIDTH = 100
 MAX_LINK_CHARS = 1000
 MAX_ODD_TAGS = 40  # tags with unbalanced quotes, before quotes are no longer looked at
+MAX_TAGS = 50_000  # laid out; what follows is read block by block. A newsletter of 1 MB has some 20,000
+MAX_REFERENCES = 40_000  # then only what is written in full is one: "&amp;", not "&amp"
 
 _TAG_START = re.compile(r"<(?=[a-zA-Z/!?])")
 _OPEN_TAG = re.compile(r"<([a-zA-Z][^\s/>]*+)((?:[^>\"']++|\"[^\"]*+\"|'[^']*+')*+)>")
@@ -45,22 +48,49 @@ _VOID = frozenset("area base br col embed hr img input link meta param source tr
 _LETTERS = frozenset(
     "b i u s em strong small big span font code tt kbd samp var sub sup mark abbr cite ins del".split()
 )
+# For what is behind the tags that are laid out.
+_SKIPPED_OPEN = re.compile(r"<(script|style|title|template|svg|math)\b[^<>]*+>", re.I)
+_NEW_LINE = re.compile(r"<(?:/?(?:p|div|li|tr|h[1-6]|table|ul|ol|blockquote|pre)|br|hr|dd|dt)\b[^<>]*+>", re.I)
+_ANY_TAG = re.compile(r"<[/!?]?[a-zA-Z\-][^<>]*+>|<!\[|<!--")
+_FULL_REFERENCE = re.compile(r"&(?:#[0-9]{1,7}|#[xX][0-9a-fA-F]{1,6}|[A-Za-z][A-Za-z0-9]{1,31});")
 _SKIPPED = frozenset("script style title template svg math select iframe object applet noframes".split())
+
+
+@lru_cache(maxsize=512)
+def _reference(reference: str) -> str:
+    return unescape_all(reference)
+
+
+def unescape(text: str) -> str:
+    """Return *text* with its character references resolved; of very many, those that end in a semicolon."""
+    if text.count("&") <= MAX_REFERENCES:
+        return unescape_all(text)
+    return _FULL_REFERENCE.sub(lambda match: _reference(match[0]), text)
 
 
 class _Frame:
     """Lines of one flow of text: the mail, or one table cell."""
 
-    __slots__ = ("blank", "buffer", "lines", "prefix")
+    __slots__ = ("blank", "buffer", "deeper", "lines", "prefix")
 
     def __init__(self) -> None:
         self.lines: list[str] = []
         self.buffer: list[str] = []
         self.blank = False
         self.prefix: list[str] = []
+        self.deeper = 0  # levels below those that are shown
 
     def indent(self, piece: str) -> None:
-        self.prefix.append(piece if len(self.prefix) < MAX_PREFIXES else "")
+        if len(self.prefix) < MAX_PREFIXES:
+            self.prefix.append(piece)
+        else:
+            self.deeper += 1
+
+    def outdent(self) -> None:
+        if self.deeper:
+            self.deeper -= 1
+        elif self.prefix:
+            self.prefix.pop()
 
     def add(self, text: str) -> None:
         if text and text[0] == " " and (not self.buffer or self.buffer[-1].endswith((" ", "\n"))):
@@ -266,8 +296,7 @@ class _Renderer:
             self.hidden -= 1
         elif change in ("quote", "item", "indent"):
             self.frame.flush()
-            if self.frame.prefix:
-                self.frame.prefix.pop()
+            self.frame.outdent()
         elif change == "list" and self.lists:
             self.frame.flush()
             self.lists.pop()
@@ -429,11 +458,15 @@ def render(html: str) -> str:
     position, size = 0, len(html)
     missing: set[str] = set()  # what was searched for in vain once is not searched for again
     odd_tags = 0
+    tags_left = MAX_TAGS
     while position < size:
         tag = html.find("<", position)
         if tag < 0:
             renderer.text(html[position:])
             break
+        tags_left -= 1
+        if tags_left < 0:
+            return f"{renderer.finish()}\n{_unlaid(html[position:])}"[:MAX_TEXT_CHARS]
         if tag > position:
             renderer.text(html[position:tag])
         position = tag
@@ -472,6 +505,19 @@ def render(html: str) -> str:
             position = found.start() if found else size
             renderer.text(html[tag:position])
     return renderer.finish()
+
+
+def _unlaid(html: str) -> str:
+    """Return the words of *html* with a line for each block, and no more layout than that."""
+    shown: list[str] = []
+    position = 0
+    missing: set[str] = set()
+    while tag := _SKIPPED_OPEN.search(html, position):
+        shown.append(html[position : tag.start()])
+        position = _after_element(html, tag.end(), tag[1].lower(), missing)
+    shown.append(html[position:])
+    text = unescape(_ANY_TAG.sub("", _NEW_LINE.sub("\n", "".join(shown).replace("\n", " "))))
+    return "\n".join(line for line in map(str.strip, _INVISIBLE.sub("", text).split("\n")) if line)
 
 
 def _after_element(html: str, position: int, name: str, missing: set[str]) -> int:

@@ -31,18 +31,19 @@ MAX_EVIDENCE_CHARS = (
 _LINK_LINE = re.compile(r"^\s*+[<(\[]\s*+(?:https?://|mailto:)\S*+\s*+[>)\]]?\s*+[>,.]?\s*+$")
 
 
-def part_reply(text: str, html: str = "") -> ReplyBody:
+def part_reply(text: str, html: str = "", *, rendered: str = "") -> ReplyBody:
     """Return what the author wrote just now, the quotation, and the signature of one mail.
 
     *text* is the plain-text part, ``""`` when there is none; *html* the original HTML, not sanitised, ``""``
     when there is none. With both, the words are those of *text*, and the markup of *html* helps to find where
-    the quotation begins; with HTML alone its words are laid out as ``html_text.render`` does.
+    the quotation begins; with HTML alone its words are laid out as ``html_text.render`` does. *rendered* is
+    ``render(html)`` where the caller has it already, which saves laying it out twice.
 
     ``new_text`` holds lines of the mail in their order and nothing else (a line that an attribution shares
     with the author's words is cut), and is never empty when the mail has any text. Never raises.
     """
     try:
-        return _part(text, html)
+        return _part(text, html, rendered=rendered)
     except (RecursionError, MemoryError, ValueError, LookupError):
         # A bug here must not cost a ticket: the whole mail is better than none of it.
         return ReplyBody(text.strip("\n") if text.strip(INVISIBLE + "\n") else text or html)
@@ -56,7 +57,7 @@ def part_words(text: str, html: str = "") -> ReplyBody:
     return _part(text, html, words_only=True)
 
 
-def _part(text: str, html: str, *, words_only: bool = False) -> ReplyBody:
+def _part(text: str, html: str, *, words_only: bool = False, rendered: str = "") -> ReplyBody:
     text = text[:MAX_CHARS]
     has_text = bool(text.strip(INVISIBLE + "\r\n"))
     if has_text:
@@ -67,7 +68,7 @@ def _part(text: str, html: str, *, words_only: bool = False) -> ReplyBody:
         return ReplyBody(text)
     from servelo.mail.quotes import dom
 
-    marked = dom.read(html, words_only=words_only)
+    marked = dom.read(html, words_only=words_only, rendered=rendered)
     rendered = "\n".join(marked.lines)
     from_html = _part_lines(_lines_of_html(marked), rendered)
     if not has_text or _same_words(text, rendered):

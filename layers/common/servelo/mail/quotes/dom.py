@@ -10,8 +10,9 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass, field
+from itertools import islice
 
-from servelo.mail.html_text import render
+from servelo.mail.html_text import MAX_TAGS, render
 
 BEGIN, END, REST, ATTRIBUTION, BARE, SIGNATURE = "\ufdd0", "\ufdd1", "\ufdd2", "\ufdd3", "\ufdd4", "\ufdd5"
 _SIGNS = re.compile("[\ufdd0-\ufddf]")
@@ -25,7 +26,6 @@ _ATTRIBUTES = re.compile(
 )
 _SIGN_SPLIT = re.compile("([\ufdd0-\ufddf])")
 _MARKS = re.compile(r"(?:> ?)*")
-_COMMENT = re.compile(r"<!--.*?-->", re.S)
 
 # Within an element of these classes stands a quotation, attribution and all.
 QUOTE_CLASSES = frozenset(
@@ -97,23 +97,29 @@ class MarkedText:
     signature: set[int] = field(default_factory=set)
 
 
-def read(html: str, *, words_only: bool = False) -> MarkedText:
+def read(html: str, *, words_only: bool = False, rendered: str = "") -> MarkedText:
     """Return *html* as text, as ``html_text.render`` lays it out, with what its markup says of each line.
 
     *words_only* leaves out what the layout adds: addresses of links, bullets, rules, words for images.
+    *rendered* is what ``render(html)`` gave to a caller who has asked already: HTML without marks is then
+    not laid out again.
     """
-    return _parse(render(_mark(_SIGNS.sub("", html[:MAX_HTML_CHARS]), words_only)))
+    bare = html[:MAX_HTML_CHARS]
+    if _SIGNS.search(bare):
+        bare, rendered = _SIGNS.sub("", bare), ""
+    marked = _mark(bare, words_only)
+    return _parse(rendered if rendered and marked is bare else render(marked))
 
 
 def _mark(html: str, words_only: bool) -> str:
     """Return *html* with signs put where its markup tells of quotations."""
+    original = html
     if "<!--" in html:
-        # Outlook's conditional comments hold tags; an unclosed comment is left to the renderer.
-        html = _COMMENT.sub("", html) if html.count("<!--") < 10_000 else html
+        html = _without_comments(html)
     out: list[str] = []
     position = 0
     open_elements: list[tuple[str, str]] = []
-    for match in _TAG.finditer(html):
+    for match in islice(_TAG.finditer(html), MAX_TAGS):  # further tags are not laid out either
         name = match[2].lower()
         if name not in _ELEMENTS and not (words_only and name in ("a", "li", "img", "hr", "q", "ul", "ol")):
             continue
@@ -151,6 +157,19 @@ def _mark(html: str, words_only: bool) -> str:
             position = max(position, match.end())
         if name not in ("hr", "p") and not match[3].endswith("/") and len(open_elements) < MAX_OPEN:
             open_elements.append((name, ""))
+    if not out:
+        return original
+    out.append(html[position:])
+    return "".join(out)
+
+
+def _without_comments(html: str) -> str:
+    """Outlook's conditional comments hold tags; an unclosed comment is left to the renderer."""
+    out: list[str] = []
+    position = 0
+    while (begin := html.find("<!--", position)) >= 0 and (end := html.find("-->", begin + 4)) >= 0:
+        out.append(html[position:begin])
+        position = end + 3
     out.append(html[position:])
     return "".join(out)
 
@@ -212,9 +231,10 @@ def _parse(text: str) -> MarkedText:
         marked.lines = text.split("\n")
         return marked
     depth: list[str] = []
+    within = {BEGIN: 0, BARE: 0, SIGNATURE: 0}  # how often each stands in depth
     for line in text.split("\n"):
         if not _SIGNS.search(line):
-            _put(marked, line, depth)
+            _put(marked, line, within)
             continue
         # A sign in the middle of a line parts it; each part keeps the marks of its quotation.
         marks = _MARKS.match(line)
@@ -225,37 +245,38 @@ def _parse(text: str) -> MarkedText:
                 pending += piece
                 continue
             if pending.strip(" >"):
-                _put(marked, prefix + pending, depth)
+                _put(marked, prefix + pending, within)
             pending = ""
             index = len(marked.lines)
             if piece in (BEGIN, BARE, SIGNATURE):
                 depth.append(piece)
-                if piece == BEGIN and depth.count(BEGIN) == 1:
+                within[piece] += 1
+                if piece == BEGIN and within[BEGIN] == 1:
                     marked.begins.add(index)
             elif piece == END:
                 if depth:
-                    depth.pop()
+                    within[depth.pop()] -= 1
             elif piece == REST:
                 marked.rest.add(index)
             elif piece == ATTRIBUTION:
                 marked.attribution.add(index)
         if pending.strip(" >"):
-            _put(marked, prefix + pending, depth)
+            _put(marked, prefix + pending, within)
     return marked
 
 
-def _put(marked: MarkedText, line: str, depth: list[str]) -> None:
+def _put(marked: MarkedText, line: str, within: dict[str, int]) -> None:
     index = len(marked.lines)
     marked.lines.append(line)
-    if not depth and line[:1] == ">" and not line.strip("> "):
+    if not any(within.values()) and line[:1] == ">" and not line.strip("> "):
         # The empty line that the renderer sets between two quotations goes with the first.
         if index - 1 in marked.bare:
             marked.bare.add(index)
         elif index - 1 in marked.quoted:
             marked.quoted.add(index)
-    elif BEGIN in depth:
+    elif within[BEGIN]:
         marked.quoted.add(index)
-    elif BARE in depth:
+    elif within[BARE]:
         marked.bare.add(index)
-    elif SIGNATURE in depth:
+    elif within[SIGNATURE]:
         marked.signature.add(index)
