@@ -820,6 +820,16 @@ Status: 4.4.7
         False,
         "expired",
     ),
+    Case(
+        "QQ, from an address of no daemon",
+        '"QQ" <10000@qq.example>',
+        "系统退信/Message Delivery Failure",
+        "抱歉，您的邮件被退回来了……\n\n收件人\nkim@example.net\n\n退信原因：\n收件人邮件地址（kim@example.net）不存在，"
+        "邮件无法送达。\nhost mx.example.net[192.0.2.7] said: 550 Mailbox not found.\n",
+        ("kim@example.net",),
+        True,
+        "user-unknown",
+    ),
 ]
 
 

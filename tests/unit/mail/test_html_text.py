@@ -76,5 +76,18 @@ def test_one_piece_repeated_gives_no_more_text_than_html(piece: str) -> None:
     assert len(render(html)) <= 12 * len(html)
 
 
+def test_words_behind_fifty_thousand_tags_are_all_there_with_a_line_for_each_block() -> None:
+    html = (
+        "<p>x</p>" * 26_000
+        + "<style>p{}</style><h1>one</h1><!-- no --> two &amp; <b>three</b><br>four &lt;5>"
+    )
+    assert ["one", "two & three", "four <5>"] == render(html).split("\n")[-3:]
+    assert 26_000 == sum(line == "x" for line in render(html).split("\n"))
+
+
+def test_of_very_many_references_those_written_in_full_are_resolved() -> None:
+    assert "ЯЯ" + "&x" * 50_000 + "Я" == render("&#1071;&#x42F;" + "&x" * 50_000 + "&#1071;")
+
+
 def test_deep_quotation_shows_twelve_levels() -> None:
     assert render("<blockquote>" * 60 + "x") == "> " * 12 + "x"

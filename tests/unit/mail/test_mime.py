@@ -137,6 +137,11 @@ def test_an_mbox_separator_and_empty_lines_before_the_mail_are_passed_over() -> 
     assert mime.parse(b"\r\n\nFrom joe Mon Jan 1 2024\nSubject: s\n\nx").get("subject") == "s"
 
 
+def test_a_from_field_with_a_space_before_its_colon_is_no_mbox_separator() -> None:
+    root = mime.parse(mail("From : a@b.example", "Subject : s", "", "x"))
+    assert ("a@b.example", "s") == (root.get("from"), root.get("subject"))
+
+
 def test_text_without_a_blank_line_before_it_is_the_body() -> None:
     root = mime.parse(mail("Subject: s", "these are words, not a field", "and more"))
     assert root.get("subject") == "s"
@@ -184,6 +189,7 @@ def test_a_thousand_fields_are_read_and_no_more() -> None:
         ("base64", "aGVsbG8=\r\naGVsbG8=\r\n", b"hellohello"),
         ("base64", "?", b""),
         ("quoted-printable", "a=3Db=\r\nc =ZZ", b"a=bc =ZZ"),
+        ("quoted-printable", "long= \t\r\nword= ", b"longword= "),
         ("x-uuencode", "begin 644 f\r\n%:&5L;&\\\r\n`\r\nend\r\n", b"hello"),
         ("7-bit", "hello", b"hello"),
         ("", "hello", b"hello"),

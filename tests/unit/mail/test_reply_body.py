@@ -398,3 +398,19 @@ def test_masses_of_one_thing_lose_nothing(piece):
 )
 def test_deep_and_broken_markup_still_gives_its_words(piece):
     assert "hello" in part_reply("", "<p>hello</p>" + piece * 20_000 + "x").new_text
+
+
+def test_html_that_the_caller_has_laid_out_is_parted_alike():
+    from servelo.mail.html_text import render
+
+    plain = "<p>One</p><p>two</p>"
+    quoted = (
+        f'{HTML_WORDS}<div class="gmail_quote">On 2 Jan 2024, Ann wrote:<blockquote>Hm?</blockquote></div>'
+    )
+    for html in (plain, quoted):
+        assert part_reply("", html) == part_reply("", html, rendered=render(html))
+
+
+def test_blockquote_at_the_end_that_a_sentence_announces_is_the_authors():
+    body = part_reply("", "<p>The display says:</p><blockquote>Error 5</blockquote>")
+    assert "The display says:\n\n> Error 5" == body.new_text

@@ -398,6 +398,7 @@ SURE_OPENINGS = Words(
     r"-+ ?(?:the following addresses had|transcript of session follows|failure reasons|"
     r"message log follows)",
     r"your mail sent on:",
+    r"您(?:发送)?的邮件(?:已被|已|被)退回|您(?:發送)?的郵件(?:已被|已|被)退回",
 )
 
 # What a notice says of itself in its first lines; it needs a machine's signal in the header beside it.

@@ -50,7 +50,9 @@ _LETTERS = frozenset(
 )
 # For what is behind the tags that are laid out.
 _SKIPPED_OPEN = re.compile(r"<(script|style|title|template|svg|math)\b[^<>]*+>", re.I)
-_NEW_LINE = re.compile(r"<(?:/?(?:p|div|li|tr|h[1-6]|table|ul|ol|blockquote|pre)|br|hr|dd|dt)\b[^<>]*+>", re.I)
+_NEW_LINE = re.compile(
+    r"<(?:/?(?:p|div|li|tr|h[1-6]|table|ul|ol|blockquote|pre)|br|hr|dd|dt)\b[^<>]*+>", re.I
+)
 _ANY_TAG = re.compile(r"<[/!?]?[a-zA-Z\-][^<>]*+>|<!\[|<!--")
 _FULL_REFERENCE = re.compile(r"&(?:#[0-9]{1,7}|#[xX][0-9a-fA-F]{1,6}|[A-Za-z][A-Za-z0-9]{1,31});")
 _SKIPPED = frozenset("script style title template svg math select iframe object applet noframes".split())

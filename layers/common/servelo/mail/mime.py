@@ -107,7 +107,11 @@ class Part:
                 return bytes(raw)  # plain words under a label that is not true
             return header_fields.decode_base64(raw)
         if encoding == "quoted-printable":
-            return binascii.a2b_qp(raw)
+            # Spaces behind a soft line break were added on the way (RFC 2045 6.7, rule 3).
+            text = bytes(raw)
+            if b"= " in text or b"=\t" in text:
+                text = _PADDED_BREAK.sub(b"=\n", text)
+            return binascii.a2b_qp(text)
         if encoding in ("x-uuencode", "uuencode", "x-uue", "uue"):
             return decode_uu(bytes(raw))
         return bytes(raw)
@@ -131,6 +135,9 @@ class Part:
             yield from child.walk()
 
 
+_PADDED_BREAK = re.compile(rb"=[ \t]++\r?\n")
+
+
 def _looks_base64(sample: bytes) -> bool:
     """Whether *sample* holds little else than the alphabet of base64, and no words parted by spaces."""
     return len(sample.translate(None, _BASE64_SIGNS)) * 5 <= len(sample) and sample.strip().count(b" ") < 8
@@ -138,6 +145,9 @@ def _looks_base64(sample: bytes) -> bool:
 
 _BASE64_SIGNS = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/=-_ \t\r\n\f\v!>*?"
 _IDENTITY = frozenset(("", "7bit", "8bit", "binary"))
+
+
+_SPACED_FROM = re.compile(rb"From[ \t]{1,8}:")  # a From field, not the separator of an mbox file
 
 
 @dataclass(slots=True)
@@ -169,7 +179,7 @@ def parse_with_warnings(raw: bytes) -> tuple[Part, list[str]]:
         start = line_end + 1
     if source.startswith(b"\xef\xbb\xbf", start):
         start += 3
-    if source.startswith((b"From ", b">From "), start):
+    if source.startswith((b"From ", b">From "), start) and not _SPACED_FROM.match(source, start):
         start = source.find(b"\n", start) + 1 or len(source)  # the separator of an mbox file
     return _read_part(source, start, len(source), 0, "text/plain", budget), budget.warnings
 

@@ -15,10 +15,11 @@ Time is linear in the size of the mail; ``quotes.scan`` says how.
 from __future__ import annotations
 
 import re
+from functools import lru_cache
 from typing import TYPE_CHECKING
 
 from servelo.mail.inbound_mail import ReplyBody
-from servelo.mail.quotes import separators, signature
+from servelo.mail.quotes import attribution, lexicon, separators, signature
 from servelo.mail.quotes.scan import INVISIBLE, Lines, find_parting
 
 if TYPE_CHECKING:
@@ -62,7 +63,7 @@ def _part(text: str, html: str, *, words_only: bool = False, rendered: str = "")
     has_text = bool(text.strip(INVISIBLE + "\r\n"))
     if has_text:
         body = _part_lines(Lines.of_text(text), text)
-        if not html or (body.quoted_text and not _is_rendered(text)) or len(html) > MAX_EVIDENCE_CHARS:
+        if not html or len(html) > MAX_EVIDENCE_CHARS or _is_parted(body, text):
             return body
     elif not html.strip():
         return ReplyBody(text)
@@ -76,9 +77,18 @@ def _part(text: str, html: str, *, words_only: bool = False, rendered: str = "")
     return _by_evidence(text, from_html) or body
 
 
-def _is_rendered(text: str) -> bool:
-    """Whether *text* may be the rendering of HTML, in which a blockquote of the author has ``>`` as well."""
-    return "\n>" in text or text.startswith(">")
+def _is_parted(body: ReplyBody, text: str) -> bool:
+    """Whether *text* itself shows where its quotation begins, so that the markup need not be asked.
+
+    It may be the rendering of HTML, in which a blockquote of the author has ``>`` as well: then the quotation
+    must begin with its attribution.
+    """
+    if not body.quoted_text:
+        return False
+    if "\n>" not in text and not text.startswith(">"):
+        return True
+    first = body.quoted_text[:2000].split("\n", 3)[:3]
+    return any(attribution.read(" ".join(first[:size])) == 2 for size in range(1, len(first) + 1))
 
 
 def _lines_of_html(marked: dom.MarkedText) -> Lines:
@@ -132,7 +142,7 @@ def _squeezed(line: str) -> str:
 def _part_lines(mail: Lines, text: str) -> ReplyBody:
     parting = find_parting(mail, separators.marker_phrases(text.casefold()))
     cut, size = parting.index, len(mail.lines)
-    if parting.kind == "forward":
+    if parting.kind == "forward" or (parting.kind in _UNMARKED and _answers_within(mail, cut)):
         return ReplyBody(_joined(mail.lines))
     if cut < size and not mail.has_words(0, cut):
         if parting.kind == "attribution":
@@ -142,6 +152,36 @@ def _part_lines(mail: Lines, text: str) -> ReplyBody:
                 return _answer_below(mail.lines, behind)
         return ReplyBody(_joined(mail.lines))
     return _finish(mail, cut)
+
+
+# Partings below which answers could not be told from what they answer.
+_UNMARKED = frozenset(("headers", "original", "attribution", "rest"))
+MAX_ANNOUNCEMENT = 2000
+MAX_CLOSING_LINES = 4  # "Regards, NAME" and what else stands below the words that announce answers
+
+
+@lru_cache(maxsize=1)
+def _announcements() -> re.Pattern[str]:
+    pairs = [
+        (f"{what}[^.!?。\\n]{{0,60}}?{left}{where}{right}", f"{left}{where}{right}[^.!?。\\n]{{0,40}}?{what}")
+        for nouns, places in lexicon.ANSWERS_WITHIN.values()
+        for left, right in [("", "") if nouns[0] >= "\u3040" else (r"(?<!\w)", r"(?!\w)")]
+        for what, where in [(f"{left}(?:{nouns}){right}", f"(?:{places})")]
+    ]
+    return re.compile("|".join(one for pair in pairs for one in pair))
+
+
+def _answers_within(mail: Lines, cut: int) -> bool:
+    """Whether the author's last words above *cut* are that answers stand within what is quoted below it.
+
+    Where more than a greeting follows those words, the answers are there.
+    """
+    above = "\n".join(mail.shown[index] for index in range(max(0, cut - 60), cut) if mail.is_words(index))
+    found = _announcements().search(above[-MAX_ANNOUNCEMENT:].casefold()) if above else None
+    if found is None:
+        return False
+    closing = found.string[found.end() :].split("\n")[1:]
+    return len(closing) <= MAX_CLOSING_LINES and not any(line.endswith((".", "?", "!")) for line in closing)
 
 
 def _joined(lines: list[str]) -> str:
@@ -220,6 +260,13 @@ def _trailing_bare(mail: Lines, cut: int) -> bytearray:
     if cut < len(mail.lines):
         return bytearray(len(mail.lines))
     above = min(mail.attributions, default=0)
+    first = mail.bare.find(1, above)
+    while first > 0 and not mail.shown[first - 1]:
+        first -= 1
+    if first > 0 and not mail.attributed[first - 1]:
+        introduction = mail.shown[first - 1]
+        if introduction.endswith((":", "：")) and attribution.introduces_nobody(introduction):
+            return bytearray(len(mail.lines))
     return bytearray(above) + mail.bare[above:]
 
 
@@ -245,12 +292,24 @@ def _answers(mail: Lines, last: int, quoted: bytearray) -> tuple[list[int], list
     if len(blocks) != 1:
         return everything, []
     first, behind = blocks[0]
-    if not any(mail.attributed[first:behind]) or (mail.html and mail.has_words(0, first)):
+    if mail.html and mail.has_words(0, first):
+        return everything, []
+    if not any(mail.attributed[first:behind]) and not _attributed_within(mail, first, behind):
         return everything, []
     head = first
     while head and not mail.shown[head - 1] and behind < last and not mail.shown[behind]:
         head -= 1
     return [*range(head), *range(behind, last)], list(range(first, behind))
+
+
+def _attributed_within(mail: Lines, first: int, behind: int) -> bool:
+    """Whether a quotation begins with its attribution, quoted itself: Apple Mail and others write it so."""
+    joined = ""
+    for line in mail.lines[first : min(behind, first + 3)]:
+        joined = f"{joined} {line.strip(' >')}"
+        if attribution.read(joined) == 2:
+            return True
+    return False
 
 
 def _signature_below(mail: Lines, end: int, quoted: bytearray) -> int:

@@ -104,6 +104,8 @@ _AFTER_END = " \t\xa0\u200b\u200e\u200f\u202a\u202b\u202c\u2066\u2067\u2068\u206
 def read(text: str) -> int:
     """Return how sure it is that *text* is an attribution: 0 no, 1 by its person, 2 by its moment too."""
     ruled = text.startswith("---") and text.endswith("---")
+    if text.startswith(">>>") and is_groupwise(text):
+        return 2
     text = normalised(text)
     if not 6 <= len(text) <= MAX_CHARS:
         return 0
@@ -122,6 +124,8 @@ def read(text: str) -> int:
     numbers = len(_NUMBER.findall(outside))
     moment = (has_time and numbers >= 3) or has_date or (has_year and numbers >= 2)
     verb = _last_verb(outside)
+    if colon and folded.startswith(lexicon.QUOTING) and len(_WORD.findall(outside)) <= 8:
+        return 1
     if verb is None:
         if moment and _ISO_START.match(text):
             return 2
@@ -148,7 +152,8 @@ def read(text: str) -> int:
             return 1 if len(_WORD.findall(outside)) <= 14 and len(after) <= 80 else 0
         return 2 if len(_WORD.findall(outside)) <= 40 else 0
     if not moment:
-        return 0
+        # "Greta Holm wrote:", which counts only right above what is marked as quoted.
+        return 1 if colon and not after and _NAME_ALONE.match(text) else 0
     # No address: the words beside the moment must look like a name.
     words = len(_WORD.findall(before)) + len(_WORD.findall(after))
     if not begins(outside):
@@ -159,7 +164,44 @@ def read(text: str) -> int:
 
 def is_sure(text: str) -> bool:
     """Whether *text*, read as an attribution, may part a mail where no marked quotation follows."""
-    return "<" in normalised(text) or read(text) == 2
+    core = normalised(text)
+    return ("<" in core and not core.casefold().startswith(lexicon.QUOTING)) or read(text) == 2
+
+
+def is_groupwise(text: str) -> bool:
+    """Whether *text* is GroupWise's line: ``>>> "Walsh, Fiona" <f@example.com> 3/4/2015 2:11 PM >>>``."""
+    return (
+        len(text) <= 300
+        and text.startswith(">>> ")
+        and text.endswith(">>>")
+        and _TIME.search(text) is not None
+        and len(_NUMBER.findall(text)) >= 4
+    )
+
+
+def has_moment(text: str) -> bool:
+    """Whether *text* holds a date, or a time of day beside other numbers."""
+    if _FULL_DATE.search(text):
+        return True
+    numbers = len(_NUMBER.findall(text))
+    return (numbers >= 3 and _TIME.search(text) is not None) or (
+        numbers >= 2 and _YEAR.search(text) is not None
+    )
+
+
+def has_verb(text: str) -> bool:
+    """Whether *text* holds a verb of writing, outside addresses."""
+    return _last_verb(_ADDRESS.sub(" @ ", _ANGLES.sub(" <> ", text.casefold()))) is not None
+
+
+def looks_introducing(text: str) -> bool:
+    """Whether *text*, a paragraph right above ``>``, names whom it quotes, by an address or a verb."""
+    text = normalised(text)
+    if not 4 <= len(text) <= 240 or len(_WORD.findall(text)) > 16 or not text.endswith(_COLONS):
+        return False
+    if _ANGLE_END.search(text):
+        return len(_WORD.findall(_ADDRESS.sub("", text))) <= 6
+    return looks_loose(text) and (_ADDRESS.search(text) is not None or has_verb(text))
 
 
 def _last_verb(outside: str) -> tuple[int, int] | None:
@@ -173,6 +215,20 @@ def _only_person(after: str) -> bool:
     return len(after) <= 120 and ("<>" in after or "@" in after)
 
 
+def introduces_nobody(text: str) -> bool:
+    """Whether *text*, which ends in a colon, names no writer and no moment: "The log says:"."""
+    words = len(_WORD.findall(text))
+    return (
+        3 <= words <= 30
+        and "@" not in text
+        and len(_NUMBER.findall(text)) < 3
+        and text.split()[-2][:1].islower()
+        and not has_verb(text)
+    )
+
+
+_ANGLE_END = re.compile(r"<[^<>@\s]{1,64}@[^<>@\s]{1,255}>\s*[:：]$")
+_NAME_ALONE = re.compile(r"(?:[^\W\d_a-z][\w.'’-]*[ \t]){1,3}[^\W\d_]+(?:[ \t][^\W\d_]+)?\s*[:：]$")
 _SOME = r"[^\s\d,.،]{1,20}"
 _DATE_NOW = re.compile(rf"[^\w]*(?:{_SOME}[.,،]*\s+|{_SOME}[.,،]+\s+{_SOME}\s+)?\d")
 
@@ -181,6 +237,12 @@ def begins(text: str) -> bool:
     """Whether *text* begins as attributions do: with a lead word, a weekday or a date."""
     first = text[:40].casefold().split(None, 1)
     return bool(first) and (first[0].strip(",.") in lexicon.LEADS or _DATE_NOW.match(text[:60]) is not None)
+
+
+def begins_with_lead(text: str) -> bool:
+    """Whether the first word of *text* is one that attributions begin with."""
+    first = normalised(text)[:40].casefold().split(None, 1)
+    return bool(first) and first[0].strip(",.") in lexicon.LEADS
 
 
 def looks_loose(text: str) -> bool:

@@ -15,11 +15,12 @@ import re
 from collections.abc import Sequence
 from functools import lru_cache
 
-from servelo.mail.quotes import lexicon
+from servelo.mail.quotes import attribution, lexicon
 
 MAX_BLOCK_LINES = 40
 _MAX_LABEL = 34
 _EDGE = " \t\xa0*_>|\u200b\u200e\u200f\u202a\u202b\u202c\u2066\u2067\u2068\u2069\ufeff•"
+_ADDRESS = re.compile(r"[^\s<>@]@[^\s<>@]")
 _CLOCK = re.compile(r"\d{1,2}:\d{2}")
 _DASHED = re.compile(r"^(?:>\s?)*[\s*_\-=—–‐-―]+$")
 
@@ -33,6 +34,11 @@ def _roles() -> dict[str, str]:
                 roles.setdefault(name.replace("_", " ").rstrip(":").casefold(), role)
     # Letters that stand for several: "de" is from in French, "a" is to.
     return roles
+
+
+def role_of(label: str) -> str:
+    """Return the role of a field's name that stands alone, without its colon; ``""`` when it is none."""
+    return _roles().get(label.casefold(), "")
 
 
 def field(line: str) -> tuple[str, str] | None:
@@ -58,8 +64,12 @@ def field(line: str) -> tuple[str, str] | None:
     return role, line[colon + 1 :].strip(_EDGE)
 
 
-def read(lines: Sequence[str], start: int) -> int:
-    """Return the index behind the header block that begins at *start*, or *start* when there is none."""
+def read(lines: Sequence[str], start: int, *, lenient: bool = False) -> int:
+    """Return the index behind the header block that begins at *start*, or *start* when there is none.
+
+    An author's own list may read "From: 1 May, To: 31 October, Subject: …": without any address a block needs
+    a moment for its date, but for *lenient*, where a line above says already that a mail follows.
+    """
     first = field(lines[start])
     if first is None or first[0] not in ("from", "date", "to", "subject"):
         return start
@@ -103,9 +113,9 @@ def read(lines: Sequence[str], start: int) -> int:
     strong = [role for role in roles if role != "other"]
     if len(strong) < 2:
         return start
-    address = any("@" in roles.get(role, "") for role in ("from", "to", "other"))
-    dated = any(sign.isdecimal() for sign in roles.get("date", ""))
-    if "subject" in roles and ("from" in roles or "date" in roles) and (address or dated or len(strong) >= 3):
+    address = any(_ADDRESS.search(roles.get(role, "")) for role in ("from", "to", "other"))
+    dated = attribution.has_moment(roles.get("date", ""))
+    if "subject" in roles and ("from" in roles or "date" in roles) and (address or dated or lenient):
         return end
     if address and ("from" in roles or "date" in roles):
         return end

@@ -150,6 +150,86 @@ LEADS = frozenset(
     ).split()
 )
 
+# How Horde and others begin the line above a quotation: "Quoting NAME <address>:".
+QUOTING = (
+    "quoting ",
+    "zitat von ",
+    "zitiere ",
+    "citando ",
+    "cita de ",
+    "mensaje citado por ",
+    "citazione ",
+    "quota ",
+    "citaat van ",
+    "citeren ",
+    "cytowanie ",
+    "cytat ",
+    "цитирую ",
+    "цитирование ",
+    "цитата ",
+    "цитую ",
+    "citace ",
+    "cituji ",
+    "citujem ",
+    "citerar ",
+    "citat från ",
+    "citat fra ",
+    "siterer ",
+    "lainaus ",
+    "idézet ",
+    "citat de la ",
+    "alıntı ",
+    "selon ",
+)
+
+# Words by which an author says that answers stand within what is quoted below, by language: what they are,
+# and where or in which colour. Both in one sentence, in this or the other order.
+ANSWERS_WITHIN: dict[str, tuple[str, str]] = {
+    "en": (
+        r"answers?|comments?|repl(?:y|ies)|responses?|remarks?|notes|feedback",
+        r"below|in-?line|in (?:red|blue|green|bold|caps|capitals|colou?r|orange|purple)|embedded"
+        r"|between the lines|within (?:the|your) (?:text|mail|e-?mail|message)",
+    ),
+    "de": (
+        r"antwort(?:en)?|kommentare?|anmerkung(?:en)?|rückmeldung(?:en)?",
+        r"unten|inline|im text|(?:in )?(?:rot|blau|grün|fett|farbig)|dazwischen|zwischen den zeilen",
+    ),
+    "fr": (
+        r"réponses?|commentaires?|remarques?",
+        r"ci-dessous|plus bas|dans le (?:texte|corps)|en (?:rouge|bleu|vert|gras|couleur)",
+    ),
+    "es": (
+        r"respuestas?|comentarios?",
+        r"abajo|a continuación|en (?:rojo|azul|verde|negrita|color)|entre líneas|en el texto",
+    ),
+    "it": (
+        r"rispost[ae]|comment[oi]",
+        r"sotto|di seguito|in (?:rosso|blu|verde|grassetto)|nel testo",
+    ),
+    "pt": (
+        r"respostas?|comentários?",
+        r"abaixo|a seguir|em (?:vermelho|azul|verde|negrito)|no (?:texto|corpo)",
+    ),
+    "nl": (
+        r"antwoord(?:en)?|opmerking(?:en)?|reacties?|commentaar",
+        r"hieronder|onder|inline|in (?:het )?(?:rood|blauw|groen)|tussen de regels|in de tekst",
+    ),
+    "pl": (r"odpowiedzi|komentarze|uwagi", r"poniżej|na (?:czerwono|niebiesko|zielono)|w treści|w tekście"),
+    "ru": (r"ответы|комментарии|ответила?|замечания", r"ниже|красным|синим|зел[её]ным|в тексте|по тексту"),
+    "uk": (r"відповіді|коментарі", r"нижче|червоним|синім|у тексті|в тексті"),
+    "sv": (r"svar|kommentarer?", r"nedan|i (?:rött|blått|grönt)|i texten"),
+    "da": (r"svar|kommentarer?|bemærkninger", r"nedenfor|med (?:rødt|blåt|grønt)|i teksten"),
+    "no": (r"svar|kommentarer?", r"nedenfor|i (?:rødt|blått|grønt)|i teksten"),
+    "fi": (r"vastaukset|vastaukseni|kommentit|kommenttini", r"alla|punaisella|sinisellä|tekstissä"),
+    "cs": (r"odpovědi|komentáře|poznámky", r"níže|červeně|modře|v textu"),
+    "hu": (r"válasz\w*|megjegyzés\w*", r"lent|alább|pirossal|kékkel|a szövegben"),
+    "ro": (r"răspunsuri\w*|comentarii\w*", r"mai jos|cu (?:roșu|albastru)|în text"),
+    "tr": (r"cevaplar\w*|yanıtlar\w*|yorumlar\w*", r"aşağıda|kırmızı|mavi|metin içinde"),
+    "ja": (r"回答|コメント|返信", r"以下に|下記|赤字|青字|インライン|文中"),
+    "zh": (r"回复|答复|回答|批注|意见|回覆", r"见下|如下|在下面|红字|红色|蓝色|文中|紅色|紅字"),
+    "ko": (r"답변|코멘트|의견", r"아래|빨간|파란|본문"),
+}
+
 # Header names, by what they say. Also those that programs put between the others.
 HEADER_NAMES: dict[str, dict[str, tuple[str, ...]]] = {
     "from": {

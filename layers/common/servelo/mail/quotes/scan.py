@@ -22,6 +22,7 @@ _QUOTED = re.compile(r"^[ \t]{0,3}(?:>|&gt;|＞)")
 _QUOTE_MARKS = re.compile(r"^(?:[ \t]*+(?:>|&gt;|＞))++[ \t]?")
 _RULE_FIRST = frozenset("-_=*~+#—–‐‑―─━•")
 _RULE_LAST = frozenset(":：-_=*")
+_COMPARED = re.compile(r">=? ?[\d.,]*\d[ %]?[^\W\d_]{0,3}(?![^\W\d_])")
 _ARROWS = (">>> >>>", ">:", ">_<", ">.<", "><")
 
 
@@ -132,11 +133,25 @@ def find_parting(mail: Lines, markers: tuple[str, ...]) -> Parting:
         first = text[0]
         if markers and separators.is_marker(text, markers):
             return Parting(_above_marker(mail, index), "marker")
+        if first == ">" and text.startswith(">>>") and budget > 0 and _arrow_attribution(text):
+            budget -= 1
+            mail.attribute(index, index + 1)
+            if not _quote_follows(mail, index + 1):
+                return Parting(index, "attribution")
+            behind = _take_initials(mail, index + 1)
+            continue
         if not quoted[index] and (first in ">＞" or (first == "&" and text.startswith("&gt;"))):
-            quoted[index] = "<<<" not in text[:200] and not text.startswith(_ARROWS)
+            quoted[index] = (
+                "<<<" not in text[:200]
+                and not text.startswith(_ARROWS)
+                and not (_COMPARED.match(text) and _is_comparison(mail, index))
+            )
             if quoted[index] and index and not mail.html and not quoted[index - 1] and budget > 0:
                 budget -= 1
-                _take_loose(mail, index)
+                if not _take_loose(mail, index) and _is_own_quotation(mail, index):
+                    behind = _block_end(mail, index)
+                    quoted[index] = 0
+                    continue
         if quoted[index]:
             if first == ">" and len(text) > 5:
                 if _inner_forward(mail, index):
@@ -156,6 +171,11 @@ def find_parting(mail: Lines, markers: tuple[str, ...]) -> Parting:
                 forward = first == ">" and not mail.attributions
                 return Parting(index, "forward" if forward else "headers")
             continue
+        if len(text) <= 24 and index > 1 and budget > 0 and header_block.role_of(text) == "to":
+            start = _notes_header(mail, index)
+            if start >= 0:
+                return Parting(start, "headers")
+            budget -= IN_VAIN
         if len(text) < 4 and (text[-1] not in ":：" or not shown[index - 1]):
             continue
         last = text[-1]
@@ -164,11 +184,13 @@ def find_parting(mail: Lines, markers: tuple[str, ...]) -> Parting:
             if sort:
                 if sort == separators.FORWARDED:
                     return Parting(index, "forward")
+                if sort == separators.ORIGINAL and _is_mention(mail, index):
+                    continue
                 if sort == separators.ORIGINAL or _header_follows(mail, index + 1):
                     return Parting(index, "original")
         named = (":" in text[:60] or "：" in text[:60] or first == "|") and budget > 0
         if named and header_block.field(text) is not None:
-            if header_block.read(lines, index) > index:
+            if _begins_header(mail, index):
                 return Parting(index, "headers")
             budget -= IN_VAIN
         if budget > 0 and attribution.may_end(text):
@@ -176,12 +198,12 @@ def find_parting(mail: Lines, markers: tuple[str, ...]) -> Parting:
             if found is not None:
                 budget -= 1
                 start, end = found
-                if not _quote_follows(mail, end) and not attribution.is_sure(" ".join(shown[start:end])):
+                if not _quote_follows(mail, end) and not _parts_alone(mail, start, end):
                     continue
                 mail.attribute(start, end)
                 if not _quote_follows(mail, end):
                     return Parting(start, "attribution")
-                behind = end
+                behind = _take_initials(mail, end)
                 continue
             budget -= IN_VAIN
         alone = len(text) <= 120 and budget > 0 and index > 0 and not shown[index - 1]
@@ -190,6 +212,18 @@ def find_parting(mail: Lines, markers: tuple[str, ...]) -> Parting:
                 return Parting(index + 1, "device")
             budget -= IN_VAIN
     return Parting(len(lines), "")
+
+
+def _parts_alone(mail: Lines, start: int, end: int) -> bool:
+    """Whether the attribution from *start* to *end* parts a mail though no marked quotation follows it."""
+    text = " ".join(mail.shown[start:end])
+    if not attribution.is_sure(text):
+        return False
+    if attribution.has_verb(text):
+        return True
+    # A moment and an address without a verb, and the same on the line beside it: the author's own list.
+    beside = [*mail.shown[end : end + 1], *mail.shown[max(0, start - 1) : start]]
+    return not any(line and attribution.read(line) and not attribution.has_verb(line) for line in beside)
 
 
 def _read_attribution(mail: Lines, index: int) -> tuple[int, int] | None:
@@ -215,22 +249,51 @@ def _read_attribution(mail: Lines, index: int) -> tuple[int, int] | None:
     return start, end
 
 
-def _take_loose(mail: Lines, index: int) -> None:
-    """Take the lines above the first ``>`` line for its attribution if they look like one."""
+_INITIALS = re.compile(r"[ \t]{0,8}[A-Za-z][A-Za-z.-]{0,14}>")
+
+
+def _arrow_attribution(text: str) -> bool:
+    """Whether *text* is an attribution that begins with arrows: GroupWise's, or Supercite's of Emacs."""
+    if attribution.is_groupwise(text):
+        return True
+    return text.startswith(">>>>> ") and len(text) <= 300 and attribution.read(text) > 0
+
+
+def _take_initials(mail: Lines, index: int) -> int:
+    """Mark the lines from *index* on that Supercite quotes ("Lars> …"); return the index behind them."""
+    end = index
+    while index < len(mail.lines) and not mail.shown[index]:
+        index += 1
+    for line in range(index, len(mail.lines)):
+        if _INITIALS.match(mail.lines[line]):
+            mail.quoted[line] = 1
+            end = line + 1
+        elif mail.shown[line]:
+            break
+    return end
+
+
+def _take_loose(mail: Lines, index: int) -> bool:
+    """Take the lines above the first ``>`` line for its attribution if they look like one; return if so."""
     shown = mail.shown
     last = index - 1
     while last > index - 4 and last >= 0 and not shown[last]:
         last -= 1
-    if last < 0 or not shown[last] or mail.attributed[last]:
-        return
+    if last < 0 or not shown[last]:
+        return False
+    if mail.attributed[last]:
+        return True
     joined = ""
     for start in range(last, max(-1, last - 3), -1):
         if not shown[start] or mail.quoted[start] or len(shown[start]) > attribution.MAX_CHARS:
-            return
+            return False
         joined = shown[start] + " " + joined
-        if attribution.begins(attribution.normalised(joined)) and attribution.looks_loose(joined):
+        if (attribution.begins(attribution.normalised(joined)) and attribution.looks_loose(joined)) or (
+            (start == 0 or not shown[start - 1]) and attribution.looks_introducing(joined)
+        ):
             mail.attribute(start, last + 1)
-            return
+            return True
+    return False
 
 
 def _lost_angle(mail: Lines, index: int) -> bool:
@@ -243,6 +306,38 @@ def _lost_angle(mail: Lines, index: int) -> bool:
     )
 
 
+def _block_end(mail: Lines, index: int) -> int:
+    """Return the index behind the ``>`` lines that begin at *index*."""
+    while index < len(mail.lines) and mail.shown[index][:1] in (">", "＞"):
+        index += 1
+    return index
+
+
+def _is_own_quotation(mail: Lines, index: int) -> bool:
+    """Whether the ``>`` lines from *index* on are the author's: shown on purpose, or a prompt of Python.
+
+    "The log says:" right above them is no attribution: no name alone, no address, no moment, no verb of
+    writing.
+    """
+    end = _block_end(mail, index)
+    if all(text.startswith(">>> ") for text in mail.shown[index:end]):
+        return True
+    above = index - 1
+    if above > 0 and not mail.shown[above]:
+        above -= 1
+    text = mail.shown[above]
+    if not text.endswith((":", "：")) or mail.quoted[above] or not mail.is_words(above):
+        return False
+    return attribution.introduces_nobody(text)
+
+
+def _is_comparison(mail: Lines, index: int) -> bool:
+    """Whether "> 6 bar …" is "greater than": one line, in the middle of a sentence of the author."""
+    below = mail.shown[index + 1] if index + 1 < len(mail.shown) else ""
+    above = mail.shown[index - 1] if index else ""
+    return above[-1:].isalnum() and not mail.quoted[index - 1] and below[:1] not in (">", "＞")
+
+
 def _inner_forward(mail: Lines, index: int) -> bool:
     """Whether a forwarded mail begins here that is itself quoted (Apple Mail marks forwards with ``>``)."""
     if mail.attributions or any(mail.quoted[max(0, index - 3) : index]):
@@ -250,11 +345,50 @@ def _inner_forward(mail: Lines, index: int) -> bool:
     return separators.read(_QUOTE_MARKS.sub("", mail.lines[index])) == separators.FORWARDED
 
 
+def _is_mention(mail: Lines, index: int) -> bool:
+    """Whether the author's sentence goes on from above "-----Original Message-----" to below it."""
+    above, below = mail.shown[index - 1] if index else "", mail.shown[index + 1 : index + 2]
+    return above[-1:].isalnum() and bool(below) and below[0][:1].islower()
+
+
 def _header_follows(mail: Lines, index: int) -> bool:
     for following in range(index, min(index + 4, len(mail.lines))):
         if mail.shown[following]:
-            return header_block.read(mail.lines, following) > following
+            return header_block.read(mail.lines, following, lenient=True) > following
     return False
+
+
+def _begins_header(mail: Lines, index: int) -> bool:
+    """Whether a block of header fields begins at *index*; a rule right above it says so too."""
+    above = index - 1
+    while above >= 0 and index - above < 3 and not mail.shown[above]:
+        above -= 1
+    ruled = above >= 0 and separators.is_rule(mail.shown[above])
+    return header_block.read(mail.lines, index, lenient=ruled) > index
+
+
+def _notes_header(mail: Lines, index: int) -> int:
+    """Return where the header begins that Lotus Notes writes without colons, -1 when "To" is no such line.
+
+    A name and address, a time below it, then "To", "cc" and "Subject", each on a line above its value.
+    """
+    shown = mail.shown
+    fields = {header_block.role_of(text) for text in shown[index + 1 : index + 16] if len(text) <= 24}
+    if "subject" not in fields:
+        return -1
+    first = index
+    dated = False
+    for above in range(index - 1, max(-1, index - 6), -1):
+        text = shown[above]
+        if not text:
+            if dated:
+                break
+            continue
+        if len(text) > 160 or mail.quoted[above]:
+            break
+        dated = dated or attribution.has_moment(text)
+        first = above
+    return first if dated else -1
 
 
 def _attribution_start(mail: Lines, index: int) -> int:
@@ -308,9 +442,13 @@ def _with_lead(mail: Lines, start: int, joined: str) -> int:
     if start == 0:
         return start
     start, joined = _with_angle(mail, start, joined)
-    if start == 0 or attribution.begins(attribution.normalised(joined)):
+    if start == 0:
         return start
     previous = mail.shown[start - 1]
+    if attribution.begins(attribution.normalised(joined)):
+        # Broken within the date: "On Thu, Mar 7," above "2024 at 5:40 PM, NAME wrote:".
+        broken = previous[-1:] == "," and len(previous) <= 40 and attribution.begins_with_lead(previous)
+        return start - 1 if broken and not mail.quoted[start - 1] else start
     if not previous or len(previous) > 120 or mail.quoted[start - 1] or previous[-1] in ".!?:;":
         return start
     if attribution.begins(attribution.normalised(previous)) and attribution.read(f"{previous} {joined}") == 2:
@@ -348,7 +486,8 @@ def _quote_follows(mail: Lines, end: int) -> bool:
         if mail.quoted[index] or mail.bare[index]:
             return True
         if mail.shown[index]:
-            return _QUOTED.match(mail.lines[index]) is not None
+            line = mail.lines[index]
+            return _QUOTED.match(line) is not None or _INITIALS.match(line) is not None
     return False
 
 

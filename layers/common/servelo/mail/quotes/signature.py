@@ -78,6 +78,28 @@ def is_footer(lines: Sequence[str], index: int) -> bool:
     return bool(line) and line[:240].casefold().startswith(lexicon.FOOTER_LINES)
 
 
+_POSTSCRIPT = re.compile(
+    r"\s*(?:p\.? ?s\.?|p\.? ?p\.? ?s\.?|n\.? ?b\.?|p\. ?d\.|з\. ?ы\.|追伸|附言)\s*[:.,)–—-]?\s", re.I
+)
+_SENTENCE = re.compile(r"(?:\S+[ \t]+){3,}\S*[^\W\d_]{2,}[)\"”»]?[.?!…。？！]+(?:[ \t]|$)")
+
+
+def _is_prose(lines: Sequence[str], start: int, end: int) -> bool:
+    """Whether a sentence comes first below a delimiter that lost its space: then it parts the author's words.
+
+    Signatures begin with a name or a firm.
+    """
+    for line in lines[start:end]:
+        text = line.strip()
+        if text:
+            if is_sent_from(text):
+                return False
+            if text.endswith(("?", "？")):
+                return True
+            return _SENTENCE.match(text) is not None and "@" not in text and "://" not in text
+    return False
+
+
 def begin(lines: Sequence[str]) -> int:
     """Return the index where the signature at the end of *lines* begins, ``len(lines)`` when there is none.
 
@@ -108,7 +130,11 @@ def begin(lines: Sequence[str]) -> int:
             continue
         if is_delimiter(line):
             # A dash of another kind must stand below an empty line.
-            if line.startswith(("-- ", "--")) or (index and not lines[index - 1].strip()):
+            if (line.startswith("--") or (index and not lines[index - 1].strip())) and (
+                line.startswith("-- ") or not _is_prose(lines, index + 1, end)
+            ):
+                if any(_POSTSCRIPT.match(below) for below in lines[index + 1 : end]):
+                    break
                 first = index
             continue
         if is_footer(lines, index):
