@@ -40,7 +40,8 @@ def route_record(record: dict[str, Any]) -> None:
         for recipient in receipt.recipients
     ]
     for outcome in bootstrap.router().route(deliveries):
-        bootstrap.fair_share().learn(receipt.recipients, outcome.slug)
+        if bootstrap.flood_queue() is not None:
+            bootstrap.fair_share().learn(receipt.recipients, outcome.slug)
         report(outcome)
 
 
