@@ -16,7 +16,9 @@ from functools import cache
 from typing import Any
 
 # What the program and the operator's command talk to; botocore would list all 400 it knows to find one.
-SERVICES = ("cloudformation cognito-idp dynamodb kms lambda s3 secretsmanager ses sesv2 sns sqs sts").split()
+SERVICES = (
+    "cloudformation cloudwatch cognito-idp dynamodb events kms lambda s3 secretsmanager ses sesv2 sns sqs sts"
+).split()
 # Their endpoint depends on nothing but the region: one table by its name, queues by their address.
 _ONE_ENDPOINT = frozenset({"dynamodb", "kms", "secretsmanager", "sesv2", "sqs"})
 

@@ -1002,6 +1002,14 @@ def _plain_fields(item: Any, cls: type[Any], *, without: Sequence[str] = ()) -> 
     return values
 
 
+def _known(cls: type[T], data: dict[str, Any]) -> T:
+    """Return a *cls* of what a list of it holds; fields that a later release added are passed over."""
+    try:
+        return cls(**data)
+    except TypeError:
+        return cls(**{name: data[name] for name in models.field_names(cls) if name in data})
+
+
 def _tenant(item: Any) -> Tenant:
     values = _plain_fields(item, Tenant, without=("members", "smtp", "undeliverable"))
     smtp = None
@@ -1010,7 +1018,7 @@ def _tenant(item: Any) -> Tenant:
         for name in ("tested_at", "breaker_probe_at"):
             data[name] = from_text(data[name]) if data.get(name) else None
         data["breaker"] = BreakerState(data.get("breaker", "closed"))
-        smtp = SmtpAccount(**data)
+        smtp = _known(SmtpAccount, data)
     members = tuple(
         Member(m["email"], m.get("name", ""), Role(m["role"]), m.get("notify", True)) for m in item.members
     )
@@ -1048,7 +1056,7 @@ def _ticket(item: Any) -> Ticket:
     return Ticket(
         **_plain_fields(item, Ticket, without=lists),
         status=TicketStatus(item.status),
-        participants=tuple(Participant(**p) for p in item.participants),
+        participants=tuple(_known(Participant, p) for p in item.participants),
         message_ids=tuple(item.message_ids),
         folded_key_ids=tuple(item.folded_key_ids),
     )
@@ -1087,7 +1095,7 @@ def _comment(item: Any) -> Comment:
         **values,
         author_role=AuthorRole(item.author_role),
         visibility=Visibility(item.visibility),
-        files=tuple(StoredFile(**f) for f in item.files),
+        files=tuple(_known(StoredFile, f) for f in item.files),
         warnings=tuple(item.warnings),
         job_ids=tuple(item.job_ids),
     )
@@ -1116,7 +1124,7 @@ def _record(item: Any) -> InboundRecord:
     return InboundRecord(
         **_plain_fields(item, InboundRecord, without=without),
         outcome=Outcome(item.outcome),
-        reasons=tuple(Reason(**r) for r in item.reasons),
+        reasons=tuple(_known(Reason, r) for r in item.reasons),
         warnings=tuple(item.warnings),
         job_ids=tuple(item.job_ids),
     )
@@ -1139,7 +1147,7 @@ def _job(item: Any) -> OutboundJob:
         state=DeliveryState(item.state),
         references=tuple(item.references),
         content=json.loads(item.content) if item.content else {},
-        files=tuple(StoredFile(**f) for f in item.files),
+        files=tuple(_known(StoredFile, f) for f in item.files),
     )
 
 
