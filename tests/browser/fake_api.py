@@ -152,6 +152,7 @@ def ticket(number: int, subject: str, name: str, address: str, **more: Any) -> J
         "unread": False,
         "preview": "",
         "comment_count": len(comments),
+        "needs_accept": any(each["needs_accept"] for each in comments),
         "created_at": ago(days=2),
         "updated_at": ago(hours=number / 7),
         "closed_at": None,
@@ -666,6 +667,8 @@ class Handler(BaseHTTPRequestHandler):
             case ["POST", "tickets", number, "comments", which, "accept"]:
                 made = next(c for c in desk.tickets[int(number)]["comments"] if c["id"] == which)
                 made.update(needs_accept=False, visibility="public", author_role="client")
+                held_ticket = desk.tickets[int(number)]
+                held_ticket["needs_accept"] = any(c["needs_accept"] for c in held_ticket["comments"])
                 return made
             case ["POST", "tickets", number, "merge"]:
                 if body["into"] not in desk.tickets:

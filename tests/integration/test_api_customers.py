@@ -58,8 +58,23 @@ def test_the_link_carries_its_token_in_the_fragment_of_a_page_of_ours(desk: Desk
     assert link_in(desk.world.mailbox.to(ADA)[-1]).startswith(
         "https://desk.example/portal/acme/tickets/1#token="
     )
-    desk.world.clock.turn(minutes=1)
-    ask(desk, url="https://desk.example.evil.example/portal/acme")
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "https://desk.example.evil.example/portal/acme",
+        "https://desk.example/portal/acme/../globex",
+        "https://desk.example/portal/acme/%2e%2e/globex",
+        "https://desk.example/portal/acme/..%5cglobex",
+        "https://desk.example/portal/acme/tickets/../../../tickets/1",
+        "https://desk.example/portal/acme/tickets/1?next=//evil.example",
+        "https://desk.example/portal/acmes",
+        "https://desk.example/portal/acme//evil.example",
+    ],
+)
+def test_a_link_leads_to_no_other_page(desk: Desk, url: str) -> None:
+    ask(desk, url=url)
     assert link_in(desk.world.mailbox.to(ADA)[-1]).startswith("https://desk.example/portal/acme#token=")
 
 

@@ -113,6 +113,76 @@ def test_a_request_that_is_still_running_is_not_run_again(desk: Desk) -> None:
     assert (201, [409]) == (first.status, seen)
 
 
+def test_a_request_that_broke_off_before_it_wrote_begins_anew_after_a_minute(
+    desk: Desk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    new = {"email": "x@customer.example", "subject": "s", "text": "t"}
+    key = {"Idempotency-Key": "k"}
+    broken_off(desk, monkeypatch, "commit", before=True)
+    with pytest.raises(Killed):
+        desk.post("/api/tickets", new, as_=desk.admin, headers=key)
+    monkeypatch.undo()
+    assert (409, "still_running") == asked_again(desk, new, key)
+    desk.world.clock.turn(seconds=61)
+    assert 201 == desk.post("/api/tickets", new, as_=desk.admin, headers=key).status
+    assert 1 == len(desk.get("/api/tickets", as_=desk.admin).json["items"])
+
+
+def test_a_request_that_broke_off_after_it_wrote_is_not_run_again(
+    desk: Desk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    new = {"email": "x@customer.example", "subject": "s", "text": "t"}
+    key = {"Idempotency-Key": "k"}
+    broken_off(desk, monkeypatch, "commit", before=False)
+    with pytest.raises(Killed):
+        desk.post("/api/tickets", new, as_=desk.admin, headers=key)
+    monkeypatch.undo()
+    desk.world.clock.turn(seconds=61)
+    assert (409, "answer_lost") == asked_again(desk, new, key)
+    assert (409, "answer_lost") == asked_again(desk, new, key)
+    assert 1 == len(desk.get("/api/tickets", as_=desk.admin).json["items"])
+
+
+def test_an_error_after_the_writing_does_not_free_the_key(
+    desk: Desk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    new = {"email": "x@customer.example", "subject": "s", "text": "t"}
+    key = {"Idempotency-Key": "k"}
+
+    def broken(*_: Any, **__: Any) -> None:
+        raise StoreUnavailable("S3 is away")
+
+    monkeypatch.setattr(type(desk.services.files), "forget", broken)
+    assert 503 == desk.post("/api/tickets", new, as_=desk.admin, headers=key).status
+    monkeypatch.undo()
+    desk.world.clock.turn(seconds=61)
+    assert (409, "answer_lost") == asked_again(desk, new, key)
+    assert 1 == len(desk.get("/api/tickets", as_=desk.admin).json["items"])
+
+
+class Killed(BaseException):
+    """What a function that runs out of time or memory leaves: nothing after it is done."""
+
+
+def broken_off(desk: Desk, monkeypatch: pytest.MonkeyPatch, name: str, *, before: bool) -> None:
+    """Let the store's method *name* be the last thing that happens, or not happen any more."""
+    store = desk.world.store
+    real = getattr(store, name)
+
+    def killed(*args: Any) -> None:
+        if not before:
+            real(*args)
+        raise Killed
+
+    monkeypatch.setattr(store, name, killed)
+    monkeypatch.setattr(store, "once_end", lambda *_: None)
+
+
+def asked_again(desk: Desk, body: dict[str, str], key: dict[str, str]) -> tuple[int, str]:
+    answer = desk.post("/api/tickets", body, as_=desk.admin, headers=key)
+    return answer.status, answer.code
+
+
 def test_a_key_of_odd_signs_is_refused(desk: Desk) -> None:
     reply = desk.post(
         "/api/uploads",

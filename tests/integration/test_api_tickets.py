@@ -109,6 +109,7 @@ def test_a_held_comment_is_accepted_once_and_then_mailed(desk: Desk) -> None:
     desk.world.send_all()
     held = comments(desk)[1]
     assert ("held", True, "unverified") == (held["visibility"], held["needs_accept"], held["author_role"])
+    assert [True] == [t["needs_accept"] for t in desk.get("/api/tickets", as_=desk.tech).json["items"]]
     before = len(desk.world.mailbox.to(ADA))
     path = f"/api/tickets/1/comments/{held['id']}/accept"
     accepted = desk.post(path, as_=desk.tech)
@@ -119,6 +120,7 @@ def test_a_held_comment_is_accepted_once_and_then_mailed(desk: Desk) -> None:
     )
     again = desk.post(path, as_=desk.admin)
     assert (409, "accepted_already") == (again.status, again.code)
+    assert [False] == [t["needs_accept"] for t in desk.get("/api/tickets", as_=desk.tech).json["items"]]
     desk.world.send_all()
     assert before + 1 == len(desk.world.mailbox.to(ADA))
     assert "I am Bob" in desk.world.mailbox.to(ADA)[-1].get_body(("plain",)).get_content()
@@ -127,6 +129,40 @@ def test_a_held_comment_is_accepted_once_and_then_mailed(desk: Desk) -> None:
         shown["author_role"],
         [d["state"] for d in shown["deliveries"] if d["kind"] == "ticket_update"],
     )
+
+
+def test_an_accepted_answer_opens_the_ticket_again_and_is_threaded(desk: Desk) -> None:
+    desk.world.receive(
+        mail(subject="with Bob", headers={"Cc": "bob@customer.example"}), "acme@serveloapp.com"
+    )
+    desk.world.send_all()
+    to = str(desk.world.mailbox.to(ADA)[-1]["Reply-To"])
+    desk.call("PATCH", "/api/tickets/2", {"status": "closed"}, as_=desk.tech)
+    desk.world.receive(mail(text="still burning", message_id="held@mua"), to, verdicts={"dmarc": "FAIL"})
+    opened = desk.get("/api/tickets/2", as_=desk.tech).json
+    assert ("closed", True) == (opened["status"], opened["comments"][-1]["needs_accept"])
+    assert [] == desk.world.mailbox.to("bob@customer.example")
+    desk.post(f"/api/tickets/2/comments/{opened['comments'][-1]['id']}/accept", as_=desk.tech)
+    desk.world.send_all()
+    assert "open" == desk.get("/api/tickets/2", as_=desk.tech).json["status"]
+    (update,) = desk.world.mailbox.to("bob@customer.example")
+    assert "still burning" in update.get_body(("plain",)).get_content()
+    assert "held@mua" in desk.world.store.ticket("acme", 2).message_ids
+
+
+def test_nothing_is_accepted_on_a_spam_ticket(desk: Desk) -> None:
+    desk.world.receive(
+        mail(subject="with Bob", headers={"Cc": "bob@customer.example"}), "acme@serveloapp.com"
+    )
+    desk.world.send_all()
+    to = str(desk.world.mailbox.to(ADA)[-1]["Reply-To"])
+    desk.world.receive(mail(text="buy", from_="eve@evil.example"), to)
+    held = desk.get("/api/tickets/2", as_=desk.tech).json["comments"][-1]
+    desk.post("/api/tickets/2/spam", {}, as_=desk.tech)
+    refused = desk.post(f"/api/tickets/2/comments/{held['id']}/accept", as_=desk.tech)
+    assert (409, "ticket_spam") == (refused.status, refused.code)
+    desk.world.send_all()
+    assert [] == desk.world.mailbox.to("bob@customer.example")
 
 
 def test_an_unverified_note_of_a_member_goes_out_as_the_teams_answer_once_accepted(desk: Desk) -> None:

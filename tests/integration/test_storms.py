@@ -7,7 +7,9 @@ from email.message import EmailMessage
 import pytest
 
 from servelo.domain.inbound_record import Outcome
-from servelo.services.route_inbound import ANSWERS_PER_TICKET_AN_HOUR, UPDATES_PER_FOLLOWER_AN_HOUR
+from servelo.services import budgets
+from servelo.services.budgets import ANSWERS_PER_TICKET_AN_HOUR, UPDATES_PER_FOLLOWER_AN_HOUR
+from servelo.services.replay import Replay
 from tests.world import World, mail
 
 ACME = "acme@serveloapp.com"
@@ -143,3 +145,141 @@ def test_one_senders_confirmations_are_bounded(world: World):
     world.receive(mail(text="an hour later"), ACME)
     world.send_all()
     assert 6 == len(world.mailbox.to("ada@customer.example"))
+
+
+# ---- what a sender, a domain or a flood may cause ------------------------------------------------
+
+
+def mails_to_others(world: World) -> int:
+    return sum(recipient.endswith("@other.example") for recipient in world.mailbox.recipients)
+
+
+def relay(world: World, sender: str, mails: int, people: int) -> None:
+    """*sender* names new people on each ticket and writes to them once."""
+    for turn in range(mails):
+        cc = ", ".join(f"p{turn}.{i}.{sender.partition('@')[0]}@other.example" for i in range(people))
+        (opened,) = world.receive(
+            mail(from_=sender, subject=f"{sender} {turn}", text=str(turn), headers={"Cc": cc}), ACME
+        )
+        tag = f"[#{opened.ticket_number}]"
+        world.receive(mail(from_=sender, subject=tag, text=f"buy {sender} {turn}"), ACME)
+
+
+def test_one_sender_reaches_a_bounded_number_of_people(world: World):
+    """The bound on each victim does not help where every mail has new ones."""
+    relay(world, "eve@evil.example", 6, 14)
+    world.send_all()
+    assert 4 * 14 == mails_to_others(world)
+    words = [c for n in range(1, 7) for c in world.store.conversation("acme", n)[0]]
+    assert 12 == len(words)
+    kept = [c for c in words if any("Not mailed to 14" in warning for warning in c.warnings)]
+    assert 2 == len(kept)
+    record = world.store.inbound("acme", kept[0].inbound_id)
+    assert ("are there mails left for this hour or day", "no") == (
+        record.reasons[-1].question,
+        record.reasons[-1].answer,
+    )
+    assert "updates to others by this sender's words, 60 an hour" == record.reasons[-1].value
+    world.clock.turn(hours=1)
+    relay(world, "eve@evil.example", 1, 5)
+    world.send_all()
+    assert 4 * 14 + 5 == mails_to_others(world)
+
+
+def test_one_domain_reaches_a_bounded_number_of_people(world: World, monkeypatch: pytest.MonkeyPatch):
+    """Who owns a domain has as many addresses and subdomains as they like."""
+    monkeypatch.setattr(budgets, "RELAYED_PER_DOMAIN_AN_HOUR", 20)
+    for index in range(6):
+        relay(world, f"eve{index}@s{index}.evil.example", 1, 6)
+    relay(world, "ada@customer.example", 1, 6)
+    world.send_all()
+    assert 18 + 6 == mails_to_others(world)
+    # Strangers share gmail.com: what one of them does is not held against the others.
+    for index in range(4):
+        relay(world, f"g{index}@gmail.com", 1, 6)
+    world.send_all()
+    assert 18 + 6 + 24 == mails_to_others(world)
+
+
+def to_admin(world: World) -> list[str]:
+    return [str(each["Subject"]) for each in world.mailbox.to("admin@acme.example")]
+
+
+@pytest.mark.parametrize("verdicts", [None, UNPROVEN], ids=["verified", "forged"])
+def test_a_flood_of_one_sender_tells_the_team_that_more_waits(
+    world: World, verdicts: dict | None, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setattr(budgets, "TOLD_PER_SENDER_AN_HOUR", 5)
+    for index in range(9):
+        world.receive(mail(subject=f"flood {index}"), ACME, verdicts=verdicts)
+    (other,) = world.receive(mail(from_="bob@customer.example", subject="an honest question"), ACME)
+    assert 10 == other.ticket_number
+    world.send_all()
+    subjects = to_admin(world)
+    assert 5 == sum("flood" in subject for subject in subjects)
+    assert 1 == sum("an honest question" in subject for subject in subjects)
+    assert 1 == sum("More mail is waiting" in subject for subject in subjects)
+    assert 7 == len(subjects)
+    # Nothing is lost: every ticket is there and unread, and says why no mail came.
+    tickets = world.store.tickets("acme", limit=100)[0]
+    assert 10 == sum(ticket.unread for ticket in tickets)
+    silent = world.store.conversation("acme", 9)[0][0]
+    assert any("The team was not told" in warning for warning in silent.warnings)
+    reasons = world.store.inbound("acme", silent.inbound_id).reasons
+    assert "mails of one sender that the team is told of, 40 an hour" in reasons[-1].value
+    world.clock.turn(hours=1)
+    world.receive(mail(subject="an hour later"), ACME, verdicts=verdicts)
+    world.send_all()
+    assert 8 == len(to_admin(world))
+
+
+def test_a_flood_of_many_senders_is_bounded_for_the_team(world: World, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(budgets, "TOLD_PER_TENANT_SHARD_AN_HOUR", 1)
+    for index in range(16):
+        world.receive(
+            mail(from_=f"x{index}@forged{index}.example", subject=f"{index}"), ACME, verdicts=UNPROVEN
+        )
+    world.send_all()
+    subjects = to_admin(world)
+    assert len(subjects) <= budgets.SHARDS + 1
+    assert 1 == sum("More mail is waiting" in subject for subject in subjects)
+    assert 16 == len(world.store.tickets("acme", limit=100)[0])
+
+
+def test_words_on_many_tickets_are_bounded_for_the_team_too(world: World, monkeypatch: pytest.MonkeyPatch):
+    """Each ticket has its own bound; a sender may have many tickets."""
+    monkeypatch.setattr(budgets, "TOLD_PER_SENDER_AN_HOUR", 7)
+    for number in range(1, 4):
+        world.receive(mail(subject=f"t{number}"), ACME)
+        for turn in range(3):
+            world.receive(mail(subject=f"[#{number}]", text=f"{number} {turn}"), ACME)
+    world.send_all()
+    assert 7 + 1 == len(to_admin(world))
+    assert 12 == sum(t.comment_count for t in world.store.tickets("acme")[0])
+
+
+def test_mail_for_the_operator_is_bounded_and_waits_to_be_replayed(
+    world: World, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setattr(budgets, "FORWARDS_PER_SENDER_AN_HOUR", 4)
+    outcomes = [
+        world.receive(mail(text=str(i)), "abuse@serveloapp.com", verdicts=UNPROVEN)[0].outcome
+        for i in range(7)
+    ]
+    assert [Outcome.OPERATOR_FORWARDED] * 4 + [Outcome.OPERATOR_WAITING] * 3 == outcomes
+    (other,) = world.receive(mail(from_="bob@customer.example"), "legal@serveloapp.com")
+    assert other.outcome is Outcome.OPERATOR_FORWARDED
+    world.send_all()
+    sent = world.mailbox.to("operator@ops.example")
+    assert 5 + 1 == len(sent)
+    assert 1 == sum("More mail is waiting" in str(each["Subject"]) for each in sent)
+    replay = Replay(router=world.router, store=world.store, raw_mails=world.raw_mails, clock=world.clock)
+    assert not any(each.changed for each in replay.replay_range("-", None, failed_only=True))
+    world.clock.turn(hours=1)
+    done = replay.replay_range("-", None, failed_only=True)
+    assert ["operator_forwarded"] * 3 == [each.after for each in done]
+    before = world.items()
+    assert not any(each.changed for each in replay.replay_range("-", None))
+    assert before == world.items()
+    world.send_all()
+    assert 5 + 1 + 3 == len(world.mailbox.to("operator@ops.example"))

@@ -108,6 +108,7 @@ def test_a_field_of_one_sign_repeated_gives_an_answer(piece: str) -> None:
         (" jo@example.org ", "jo@example.org"),
         ("jo@x™.example", "jo@xtm.example"),
         ("jo@x.example…", "jo@x.example"),
+        ("JÖRG@x.example", "jörg@x.example"),
     ],
 )
 def test_the_same_person_has_one_identity(one: str, other: str) -> None:
@@ -133,6 +134,12 @@ def test_the_identity_of_an_identity_is_itself(text: str) -> None:
         ("jo@straße.example", "jo@strasse.example"),
         ("jo@STRAẞE.example", "jo@strasse.example"),
         ("jo@βόλος.example", "jo@βόλοσ.example"),
+        # Mailboxes that a provider may have given to two people; case folding would make one of them.
+        ("straße@x.example", "strasse@x.example"),
+        ("mar\u212a@x.example", "mark@x.example"),
+        ("\u017fam@x.example", "sam@x.example"),
+        ("\ufb01n@x.example", "fin@x.example"),
+        ("\u0130@x.example", "i\u0307@x.example"),
     ],
 )
 def test_different_people_have_different_identities(one: str, other: str) -> None:

@@ -197,6 +197,7 @@ class ClientItem(Item, discriminator="client"):
     created_at = TimeAttribute()
     blocked = BooleanAttribute(default=False)
     notes = UnicodeAttribute(default="")
+    proven = BooleanAttribute(default=False)
     version = NumberAttribute(default=0)
 
 
@@ -222,6 +223,7 @@ class TicketItem(Item, discriminator="ticket"):
     linked_number = NumberAttribute(default=0)
     merged_into = NumberAttribute(default=0)
     preview = UnicodeAttribute(default="")
+    waiting = NumberAttribute(default=0)
     version = NumberAttribute(default=0)
     people_version = NumberAttribute(default=0)
 
@@ -334,6 +336,8 @@ class OnceItem(Item, discriminator="once"):
 
     fingerprint = UnicodeAttribute(default="")
     answer = LongTextAttribute(null=True)
+    begun_at = TimeAttribute(null=True)
+    carried_out = BooleanAttribute(null=True)
 
 
 class FoldItem(Item, discriminator="fold"):

@@ -46,7 +46,16 @@ from servelo.domain.ticket import (
 )
 from servelo.errors import Conflict, InvalidInput, StoreUnavailable
 from servelo.mail.address import identity as identity_of
-from servelo.services.ports import Asked, Change, ChangeRefused, FoldedToken, Known, KnownMessage, TicketPatch
+from servelo.services.ports import (
+    ANSWER_LOST,
+    Asked,
+    Change,
+    ChangeRefused,
+    FoldedToken,
+    Known,
+    KnownMessage,
+    TicketPatch,
+)
 
 T = TypeVar("T")
 
@@ -680,17 +689,25 @@ class DynamoStore:
             raise
         return True
 
-    def once_begin(self, slug: str, key: str, fingerprint: str, now: datetime) -> str | None:
+    def once_begin(
+        self, slug: str, key: str, fingerprint: str, now: datetime, *, gone_after: timedelta | None = None
+    ) -> str | None:
         """Begin a request with an Idempotency-Key; one PutItem, and one GetItem when it was seen before.
 
-        Returns None when the request is new, else the answer given to it (``""`` while it is still running).
+        Returns None when the request is new, else the answer given to it: ``""`` while it is still running.
+        With *gone_after*, one that began longer ago has broken off: it begins anew (one more PutItem) unless
+        it was carried out; then ``ANSWER_LOST`` is returned.
 
         Raises:
             InvalidInput: the key was used for another request.
         """
         pk, sk = keys.once(slug, key)
         item = models.OnceItem(
-            pk=pk, sk=sk, fingerprint=fingerprint, expires_at_epoch=int((now + timedelta(days=1)).timestamp())
+            pk=pk,
+            sk=sk,
+            fingerprint=fingerprint,
+            begun_at=now,
+            expires_at_epoch=int((now + timedelta(days=1)).timestamp()),
         )
         try:
             self._guard(lambda: item.save(condition=Item.pk.does_not_exist()))
@@ -704,10 +721,25 @@ class DynamoStore:
             raise InvalidInput(
                 "this Idempotency-Key was used for another request", code="idempotency_key_reused"
             )
-        return seen.answer or ""
+        if seen.answer or gone_after is None or seen.begun_at is None or now - seen.begun_at < gone_after:
+            return seen.answer or ""
+        if seen.carried_out:
+            return ANSWER_LOST
+        model = models.OnceItem
+        unchanged = (model.begun_at == seen.begun_at) & model.answer.does_not_exist()
+        try:
+            self._guard(lambda: item.save(condition=unchanged & model.carried_out.does_not_exist()))
+        except PutError as error:
+            if error.cause_response_code != "ConditionalCheckFailedException":
+                raise
+            return ""
+        return None
 
     def once_end(self, slug: str, key: str, fingerprint: str, answer: str | None, now: datetime) -> None:
-        """Keep the answer for a day, or (None) forget the key so that the caller may try again."""
+        """Keep the answer for a day, or (None) forget the key so that the caller may try again.
+
+        A request that was carried out is not forgotten.
+        """
         pk, sk = keys.once(slug, key)
         item = models.OnceItem(
             pk=pk,
@@ -716,7 +748,14 @@ class DynamoStore:
             answer=answer,
             expires_at_epoch=int((now + timedelta(days=1)).timestamp()),
         )
-        self._guard(item.save if answer is not None else item.delete)
+        if answer is not None:
+            self._guard(item.save)
+            return
+        try:
+            self._guard(lambda: item.delete(condition=models.OnceItem.carried_out.does_not_exist()))
+        except DeleteError as error:
+            if error.cause_response_code != "ConditionalCheckFailedException":
+                raise
 
     # ---- inside ---------------------------------------------------------------------------------
 
@@ -746,10 +785,17 @@ class DynamoStore:
         for comment in change.comments:
             promised = tuple(job.id for job in change.jobs if job.comment_id == comment.id)
             writes.save("comment", _comment_item(replace(comment, job_ids=promised)), absent)
+        if change.once:
+            noted = models.OnceItem(*keys.once(change.once.slug, change.once.key))
+            mine = models.OnceItem.begun_at == change.once.begun_at
+            writes.update("once", noted, [models.OnceItem.carried_out.set(True)], mine)
         if change.released:
             self._release(change.released, change.jobs, writes)
         if change.client:
-            writes.save("client", _client_item(change.client), absent)
+            seen = change.seen_client
+            client = change.client if seen is None else replace(change.client, version=seen + 1)
+            unchanged = absent if seen is None else models.ClientItem.version == seen
+            writes.save("client", _client_item(client), unchanged)
         number = change.ticket.number if change.ticket else change.patch.number if change.patch else 0
         if change.own_message_id:
             pk, sk = keys.message(slug, change.own_message_id)
@@ -776,17 +822,18 @@ class DynamoStore:
         now = datetime.now(UTC)
         for cap in change.caps:
             pk, sk = keys.cap(slug, cap.name)
-            model = models.CounterItem
-            within = model.n.does_not_exist() | (model.n < cap.limit)
-            writes.update(
-                f"cap:{cap.name}", model(pk=pk, sk=sk), _cap_actions(now, cap.window_seconds), within
-            )
+            counter = models.CounterItem
+            within = counter.n.does_not_exist() | (counter.n <= cap.limit - cap.amount)
+            actions = _cap_actions(now, cap.window_seconds, cap.amount)
+            writes.update(f"cap:{cap.name}", counter(pk=pk, sk=sk), actions, within)
 
     def _patch(self, patch: TicketPatch, change: Change, writes: _Writes) -> None:
         model = models.TicketItem
         actions: list[Action] = []
         if patch.comments:
             actions.append(model.comment_count.add(patch.comments))
+        if patch.waiting:
+            actions.append(model.waiting.add(patch.waiting))
         if patch.unread is not None:
             actions.append(model.unread.set(patch.unread))
         if patch.participants is not None:
@@ -958,10 +1005,10 @@ def _lasts(item: Any) -> bool:
     return bool(int(item.expires_at_epoch or 0) > datetime.now(UTC).timestamp())
 
 
-def _cap_actions(now: datetime, window_seconds: int) -> list[Action]:
+def _cap_actions(now: datetime, window_seconds: int, amount: int = 1) -> list[Action]:
     model = models.CounterItem
     return [
-        model.n.add(1),
+        model.n.add(amount),
         model.kind.set(model),
         # Twice the window: a counter must outlive it, and TTL may delete late but never early.
         model.expires_at_epoch.set(int(now.timestamp()) + 2 * window_seconds),
@@ -980,7 +1027,7 @@ def _view_actions(
     ]
     if assignee:
         actions += [
-            model.gsi4pk.set(keys.assignee_view(slug, assignee.casefold())),
+            model.gsi4pk.set(keys.assignee_view(slug, identity_of(assignee))),
             model.gsi4sk.set(f"{number:013d}"),
         ]
     else:
@@ -1043,11 +1090,11 @@ def _client_item(client: Client) -> models.ClientItem:
     pk, sk = keys.client(client.slug, client.id)
     values = {n: getattr(client, n) for n in models.field_names(Client)}
     item = models.ClientItem(
-        pk=pk, sk=sk, gsi1pk=keys.clients_view(client.slug), gsi1sk=client.email.casefold(), **values
+        pk=pk, sk=sk, gsi1pk=keys.clients_view(client.slug), gsi1sk=identity_of(client.email), **values
     )
     if client.blocked:
         item.gsi2pk = keys.blocked_view(client.slug)
-        item.gsi2sk = client.email.casefold()
+        item.gsi2sk = identity_of(client.email)
     return item
 
 
@@ -1079,7 +1126,7 @@ def _ticket_item(ticket: Ticket) -> models.TicketItem:
         **values,
     )
     if ticket.assignee:
-        item.gsi4pk = keys.assignee_view(ticket.slug, ticket.assignee.casefold())
+        item.gsi4pk = keys.assignee_view(ticket.slug, identity_of(ticket.assignee))
         item.gsi4sk = f"{ticket.number:013d}"
     return item
 

@@ -8,9 +8,12 @@ from datetime import datetime
 
 @dataclass(frozen=True, slots=True)
 class Client:
-    """``email`` as written in the first mail; ``id`` follows from slug and address (``ids.client_id``).
+    """``email`` as written; ``id`` follows from slug and address (``ids.client_id``).
 
     Attributes:
+        proven: name and spelling come from a verified mail, or from the team. Until then they are what a
+            first mail claimed, which anybody may have written: the first verified mail sets them. Mail never
+            changes proven ones, but for a name that is empty.
         blocked: mail from this address is recorded and goes no further.
     """
 
@@ -21,5 +24,6 @@ class Client:
     created_at: datetime
     blocked: bool = False
     notes: str = ""
+    proven: bool = False
     version: int = 0
     schema: int = 1

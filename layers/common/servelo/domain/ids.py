@@ -2,12 +2,14 @@
 
 slug          a tenant's name in addresses and keys: [a-z0-9]([a-z0-9-]*[a-z0-9])?, 3 to 24 characters
 ticket number 1 to 2**40 - 1, counted up per tenant; it is the ticket's only id
+identity      what people are told apart by: their address in its comparison form
 client id     16 hex digits of SHA-256 over slug and address: the same person is the same id without a look-up
 sortable id   26 characters of Crockford base32, lower case: 48 bits of milliseconds, 80 random bits (ULID)
 """
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import re
 import secrets
@@ -49,6 +51,40 @@ def check_slug(slug: str) -> str:
     if slug in RESERVED_SLUGS:
         raise InvalidInput("this name is reserved", field="slug")
     return slug
+
+
+def identity(addr_spec: str) -> str:
+    """Return the comparison form of *addr_spec*: lower-case local part, lower-case A-label domain.
+
+    Never raises: a domain that IDNA refuses is compared as it is, in lower case. The form of a form is
+    itself.
+    """
+    local_part, at, domain = addr_spec.strip().rpartition("@")
+    if not at:
+        return _lower(domain)
+    domain = domain.rstrip(".").lower()
+    if not domain.isascii():
+        from servelo.domain.smtp import to_a_labels
+
+        with contextlib.suppress(UnicodeError):
+            # The mapping makes letters, dots and at signs of signs that look like them (™, …, ＠).
+            mapped = to_a_labels(domain).rstrip(".").lower()
+            domain = mapped if mapped and "@" not in mapped else domain
+    return f"{_lower(local_part)}@{domain}" if domain else _lower(local_part)
+
+
+def _lower(local_part: str) -> str:
+    """Lower case, but never across the border of ASCII.
+
+    ``str.casefold`` makes ``ss`` of a sharp s, and ``str.lower`` a ``k`` of the Kelvin sign: a mailbox that
+    its provider gave to somebody else would then speak for the one with the plain letters (RFC 6532 3.1).
+    """
+    if local_part.isascii():
+        return local_part.lower()
+    return "".join(
+        low if len(low := each.lower()) == 1 and low.isascii() == each.isascii() else each
+        for each in local_part
+    )
 
 
 def client_id(slug: str, identity: str) -> str:

@@ -26,6 +26,7 @@ class Outcome(StrEnum):
     BOUNCE_UNMATCHED = "bounce_unmatched"
     OPERATOR_FORWARDED = "operator_forwarded"
     OPERATOR_STOPPED = "operator_stopped"
+    OPERATOR_WAITING = "operator_waiting"
     DUPLICATE = "duplicate"
     LOOP = "loop"
     UNKNOWN_SLUG = "unknown_slug"
@@ -56,6 +57,8 @@ REMEDIES: dict[Outcome, str] = {
     Outcome.BOUNCE_UNMATCHED: "Nothing to do: the report names no mail of ours.",
     Outcome.OPERATOR_FORWARDED: "Nothing to do.",
     Outcome.OPERATOR_STOPPED: "Read the raw mail if you expected it: SES called it spam or found a virus.",
+    Outcome.OPERATOR_WAITING: "More mail came to the operator than is forwarded in one hour. Replay it to "
+    "forward it.",
     Outcome.DUPLICATE: "Nothing to do: the same mail came before.",
     Outcome.LOOP: "Remove the forward rule that sends our own mail back to us.",
     Outcome.UNKNOWN_SLUG: "Create the tenant or correct the forward rule's address, then replay the mail.",
@@ -88,6 +91,7 @@ REPLAYABLE = frozenset(
         Outcome.RAW_MISSING,
         Outcome.BOUNCE_UNMATCHED,
         Outcome.LOOP,
+        Outcome.OPERATOR_WAITING,
     }
 )
 

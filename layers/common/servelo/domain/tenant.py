@@ -6,6 +6,8 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime
 from enum import StrEnum
 
+from servelo.domain.ids import identity as identity_of
+
 MAX_NOTIFIED = 15
 
 
@@ -93,8 +95,8 @@ class Tenant:
     schema: int = 1
 
     def member(self, identity: str) -> Member | None:
-        """Return the team member whose address compares as *identity* (see ``mail.address.identity``)."""
-        return next((m for m in self.members if m.email.casefold() == identity), None)
+        """Return the team member whose address compares as *identity* (see ``ids.identity``)."""
+        return next((m for m in self.members if identity_of(m.email) == identity), None)
 
     def notified(self) -> tuple[Member, ...]:
         """Return who is told of new mail: the Portal Notify Email alone where set, else the admins.
@@ -103,12 +105,12 @@ class Tenant:
         list's address as Portal Notify Email.
         """
         if self.notify_email:
-            known = self.member(self.notify_email.casefold())
+            known = self.member(identity_of(self.notify_email))
             told: tuple[Member, ...] = (known or Member(self.notify_email, "", Role.TECHNICIAN),)
         else:
             admins = tuple(m for m in self.members if m.role is Role.ADMIN)
             told = tuple(m for m in admins if m.notify) or admins
-        return tuple(m for m in told if m.email.casefold() not in self.undeliverable)[:MAX_NOTIFIED]
+        return tuple(m for m in told if identity_of(m.email) not in self.undeliverable)[:MAX_NOTIFIED]
 
     def with_smtp(self, smtp: SmtpAccount | None) -> Tenant:
         """Return the tenant with another way out for its mail."""

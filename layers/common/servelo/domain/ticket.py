@@ -6,6 +6,10 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
 
+# A transaction holds 100 items. Each follower of a mail may take four (the list of their tickets, their
+# counter, their mail and its id), each of the 16 who are told two, the mail itself and its counters twelve.
+MAX_FOLLOWERS = 14
+
 
 class TicketStatus(StrEnum):
     """``spam``: SES called the mail spam; nobody was told. ``merged``: it goes on in another ticket."""
@@ -53,11 +57,12 @@ class Ticket:
 
     Attributes:
         client_id: the requester (``client.Client``).
-        participants: requester first, then followers (people in Cc), at most 20.
+        participants: requester first, then at most 14 followers (people in Cc).
         message_ids: newest last, at most 50: what our own mails refer to.
         folded_key_ids: keys whose folded tokens have a look-up item already.
         linked_number: the older ticket that this one goes on from, 0 for none.
         version: counted up by every edit of a person; the condition of every edit.
+        waiting: how many of its comments wait for acceptance.
         people_version: counted up with every change of the participants, so that two mails which add people
             at once both do.
     """
@@ -79,6 +84,7 @@ class Ticket:
     linked_number: int = 0
     merged_into: int = 0
     preview: str = ""
+    waiting: int = 0
     version: int = 0
     people_version: int = 0
     schema: int = 1

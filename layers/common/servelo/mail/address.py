@@ -1,7 +1,7 @@
 """Addresses: a mailbox of a header or an envelope, and when two are the same (RFC 5321 4.1.2, RFC 5322 3.4).
 
-Comparison is for identity only: domains as lower-case A-labels (RFC 5890), local parts without regard to
-case. What is sent to is always the address as it was written.
+Comparison is for identity only (``identity``): domains as lower-case A-labels (RFC 5890), local parts without
+regard to case. What is sent to is always the address as it was written.
 
 Header fields are read by one pass over their tokens, so that no quoting or nesting makes them expensive. Mail
 programs disagree on what a malformed field means, and a sender may use that: wherever two careful readers
@@ -10,10 +10,10 @@ could name different addresses the list is *ambiguous*, and nobody's rights may 
 
 from __future__ import annotations
 
-import contextlib
 import re
 from dataclasses import dataclass
 
+from servelo.domain.ids import identity as identity
 from servelo.mail import headers
 
 MAX_LOCAL_PART_OCTETS = 64  # RFC 5321 4.5.3.1.1
@@ -37,24 +37,6 @@ def split_addr_spec(addr_spec: str) -> tuple[str, str]:
     """Return (local part, domain) as written; the domain is ``""`` when there is no ``@``."""
     local_part, at, domain = addr_spec.rpartition("@")
     return (local_part, domain) if at else (addr_spec, "")
-
-
-def identity(addr_spec: str) -> str:
-    """Return the comparison form of *addr_spec*: lower-case local part, lower-case A-label domain.
-
-    Never raises: a domain that IDNA refuses is compared as it is, in lower case. The form of a form is
-    itself.
-    """
-    local_part, domain = split_addr_spec(addr_spec.strip())
-    domain = domain.rstrip(".").lower()
-    if not domain.isascii():
-        from servelo.domain.smtp import to_a_labels
-
-        with contextlib.suppress(UnicodeError):
-            # The mapping makes letters, dots and at signs of signs that look like them (™, …, ＠).
-            mapped = to_a_labels(domain).rstrip(".").lower()
-            domain = mapped if mapped and "@" not in mapped else domain
-    return f"{local_part.casefold()}@{domain}" if domain else local_part.casefold()
 
 
 MAX_MAILBOXES = 100  # of one header field

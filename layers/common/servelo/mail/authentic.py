@@ -49,6 +49,18 @@ def is_verified(
     return bool(signed_by) and all(aligned(each.strip().lower().rstrip("."), domain) for each in signed_by)
 
 
+def is_suspect(verdicts: Mapping[str, str], verified: bool) -> bool:
+    """Tell whether the domain of From itself speaks against the mail.
+
+    DMARC says FAIL: the domain publishes how its mail is proven, and this is not. The policy it asks for does
+    not matter: with ``p=none`` (gmail.com has that) a forger is as wrong as with ``p=reject``. Where DMARC
+    could not be asked (PROCESSING_FAILED) and nothing else proves From, FAIL is what it may have been. GRAY
+    means a domain without DMARC: it says nothing, for or against. A failed or soft-failed SPF alone is not
+    held against a mail: forward rules break it, and a forger writes an envelope sender for which it passes.
+    """
+    return not verified and verdicts.get("dmarc") in ("FAIL", "PROCESSING_FAILED")
+
+
 def aligned(authenticated: str, domain: str) -> bool:
     """Tell whether two domains align in relaxed mode: the same, or one below the other's registered name."""
     if not authenticated or not domain:
@@ -60,6 +72,13 @@ def aligned(authenticated: str, domain: str) -> bool:
     if len(labels) < 2 or (len(labels) == 2 and len(labels[1]) == 2 and labels[0] in _SECOND_LEVEL):
         return False
     return longer.endswith("." + shorter)
+
+
+def organisation(domain: str) -> str:
+    """Return the part of *domain* below which one owner names what they like, as well as its form tells."""
+    labels = domain.split(".")
+    wide = len(labels) > 2 and len(labels[-1]) == 2 and labels[-2] in _SECOND_LEVEL
+    return ".".join(labels[-3:] if wide else labels[-2:])
 
 
 def _domain(addr_spec: str) -> str:

@@ -186,7 +186,8 @@ def import_clients(
     made = there = 0
     for line, row in _rows(path, {"email"}):
         email = _email(row["email"], line)
-        client = Client(ids.client_id(slug, identity(email)), slug, email, row.get("name", "").strip(), now)
+        name = row.get("name", "").strip()
+        client = Client(ids.client_id(slug, identity(email)), slug, email, name, now, proven=True)
         if store.client(slug, client.id) is None:
             store.put_client(client, create=True)
             made += 1
@@ -252,7 +253,7 @@ def import_tickets(
         )
         client = None
         if store.client(slug, ticket.client_id) is None:
-            client = Client(ticket.client_id, slug, email, person.name, created)
+            client = Client(ticket.client_id, slug, email, person.name, created, proven=True)
         change = Change(
             slug, ticket=ticket, comments=(comment,), client=client, own_message_id=old_id, sender=who
         )

@@ -14,6 +14,7 @@ import json
 import re
 import time
 from collections.abc import Callable, Mapping
+from datetime import timedelta
 from typing import Any
 
 from aws_lambda_powertools.event_handler import APIGatewayHttpResolver, Response
@@ -27,11 +28,15 @@ from servelo.portal.fields import read
 from servelo.portal.routes import PATH_FIELDS, Answer, Call, Route, Who, all_routes
 from servelo.portal.wiring import Services
 from servelo.services import permissions
+from servelo.services.ports import ANSWER_LOST, OnceClaim
+from servelo.services.post import carried_out_once
 
 __all__ = ["OutboundJob", "Portal"]
 
 MAX_BODY_BYTES = 6 * 1024 * 1024
 _KEY = re.compile(r"[!-~]{1,200}")
+# The function ends after 29 s: what began a minute ago runs no more.
+_GONE_AFTER = timedelta(seconds=60)
 _ETAG = re.compile(r'(?:W/)?"?([0-9]{1,12})"?')
 _JSON = "application/json"
 
@@ -141,18 +146,24 @@ class Portal:
         name = f"http#{hashlib.sha256(scope.encode('utf-8', 'replace')).hexdigest()}"
         target = json.dumps([route.method, route.path, dict(call.path)], default=str).encode()
         fingerprint = hashlib.sha256(target + b"\0" + raw).hexdigest()
-        kept = store.once_begin(slug, name, fingerprint, now)
-        if kept == "":
+        kept = store.once_begin(slug, name, fingerprint, now, gone_after=_GONE_AFTER)
+        if kept in ("", ANSWER_LOST):
             from servelo.errors import Conflict
 
+            if kept:
+                raise Conflict(
+                    "this request was carried out and its answer was lost; look for what it made",
+                    code="answer_lost",
+                )
             raise Conflict("the same request is still running; ask again", code="still_running")
         if kept is not None:
             before = json.loads(kept)
             return Answer(before["body"], before["status"], before["version"])
         try:
-            answer = _plain(route, route.handler(call))
+            with carried_out_once(OnceClaim(slug, name, now)):
+                answer = _plain(route, route.handler(call))
         except BaseException:
-            # Nothing was promised, so the caller may try again with the same key.
+            # Where nothing was written, the caller may try again with the same key.
             store.once_end(slug, name, fingerprint, None, now)
             raise
         saved = json.dumps(

@@ -220,7 +220,8 @@ null on the last. `limit` is 1 to 100, 50 if left out.
 
 **Repeating.** `POST` takes an `Idempotency-Key` (up to 200 visible ASCII characters). The same key with the
 same request gives the first answer again for a day; with another request 422 `idempotency_key_reused`; while
-the first is still running 409 `still_running`.
+the first is still running 409 `still_running`. A request that broke off begins anew after a minute; if it was
+carried out by then, the answer is 409 `answer_lost`, and what it made is there.
 
 **Text** is plain text, whatever it looks like; escape it where it is shown. Only `html` of a comment is HTML,
 sanitised on the server, and meant for a sandboxed frame. Times are UTC.

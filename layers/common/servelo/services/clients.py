@@ -47,6 +47,7 @@ class Clients:
             self.clock.now(),
             blocked=values.get("blocked", False),
             notes=values.get("notes", ""),
+            proven=True,
         )
         added: Client = self.store.put_client(client, create=True)
         return added
@@ -58,7 +59,8 @@ class Clients:
             raise Conflict("the client was changed meanwhile; load it again")
         if not changes:
             return client
-        changed: Client = self.store.put_client(replace(client, **changes))
+        proven = client.proven or "name" in changes
+        changed: Client = self.store.put_client(replace(client, **{"proven": proven, **changes}))
         return changed
 
     def tickets(self, slug: str, client_id: str, *, limit: int, after: str) -> tuple[list[Ticket], str]:

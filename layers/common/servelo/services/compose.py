@@ -290,6 +290,31 @@ class Composer:
             mail_version=tenant.mail_version if tenant else 0,
         )
 
+    def more_waiting(self, tenant: Tenant, until: datetime, now: datetime) -> tuple[OutboundJob, ...]:
+        """Return the mail that stands for all notifications that the team does not get until *until*."""
+        text = (
+            "More mail comes in than you are told of one by one within an hour. Until "
+            f"{until:%H:%M} UTC, further mails make their tickets and comments without a notification. "
+            "Nothing is lost: they wait unread in the portal."
+        )
+        content: dict[str, object] = {"text": text}
+        if self.portal_url:
+            content["link"] = f"{self.portal_url}/tickets"
+        return tuple(
+            self.plain(
+                tenant,
+                tenant.slug,
+                MailKind.MESSAGE,
+                Participant(member.email, member.name),
+                dict(content),
+                subject="More mail is waiting in your help desk",
+                cause=f"more#{until.isoformat()}",
+                now=now,
+                automatic=True,
+            )
+            for member in tenant.notified()
+        )
+
     def _job(
         self,
         tenant: Tenant,

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import hashlib
+import re
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from servelo.domain import ids
@@ -24,6 +25,8 @@ from servelo.services.tickets import Tickets, Uploads, seen_by, visible_to_custo
 HOUR = 3600
 LINKS_AN_HOUR = 3
 UPLOADS_AN_HOUR = 100
+# The pages of a customer below their tenant's own.
+_PAGE = re.compile(r"(?:/(?:new|tickets/[1-9][0-9]{0,12})?)?")
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,14 +67,17 @@ class Customers:
             return
         token, expires_at = self.sessions.make_link(slug, client.id)
         home = f"{origin}/portal/{slug}"
-        page = url if url == home or url.startswith(f"{home}/") else home
+        page = url.partition("#")[0]
+        # Not by its beginning: browsers take ``/portal/acme/../globex`` for another tenant's page.
+        if not (page.startswith(home) and _PAGE.fullmatch(page[len(home) :])):
+            page = home
         composer = Composer(self.mail_domain, origin, self.ring())
         job = composer.plain(
             tenant,
             slug,
             MailKind.MAGIC_LINK,
             Participant(client.email, client.name),
-            {"link": f"{page.partition('#')[0]}#token={token}", "expires": expires_at.isoformat()},
+            {"link": f"{page}#token={token}", "expires": expires_at.isoformat()},
             subject=_subject(MailKind.MAGIC_LINK, tenant),
             cause=f"link#{token}",
             now=now,
@@ -125,7 +131,8 @@ class Customers:
         ticket = self.ticket(slug, client, number)
         comments, cursor = self.store.conversation(slug, ticket.number, limit, after)
         who = identity(client.email)
-        others = tuple(p for p in seen_by(ticket) if identity(client.email) not in p.casefold())
+        people = tuple(p for p in ticket.participants if identity(p.email) != who)
+        others = seen_by(replace(ticket, participants=people))
         return ticket, [c for c in comments if visible_to_customer(c, who)], cursor, others
 
     def comment(

@@ -5,18 +5,22 @@ same table in words, and a test walks every cell of it.
 
     way in         sender                     verified  outcome           seen by   mailed to
     -------------  -------------------------  --------  ----------------  --------  --------------------------
-    client token   requester, participant     any       comment_client    everyone  team, other participants
+    client token   requester, participant     yes, no   comment_client    everyone  team, other participants
+    client token   requester, participant     suspect   comment_held      team      team
     client token   anybody else               any       comment_held      team      team
     team token     current member             yes       comment_team      everyone  requester, participants
     team token     current member             no        note_unverified   team      member: explanation
     team token     anybody else               yes       note_unverified   team      sender: explanation; team
     team token     anybody else               no        note_unverified   team      team
-    reference      participant                any       comment_client    everyone  team, other participants
+    reference      participant                yes, no   comment_client    everyone  team, other participants
+    reference      participant                suspect   comment_held      team      team
     reference      current member             yes       comment_team      everyone  requester, participants
     subject tag    participant                yes       comment_client    everyone  team, other participants
     none of these  current member, forwards   yes       ticket_forwarded  everyone  team
     none of these  anybody                    any       ticket_created    everyone  team; sender if verified
 
+*suspect* is a mail of which the domain in From itself says that it is not theirs (DMARC FAIL): who holds a
+reply address or knows a Message-ID does not speak in another's name against the word of that domain.
 A confirmation goes only to a verified sender who is a person, within budget, and not on the suppression list.
 A program's words (RFC 3834) never publish, reopen, confirm or notify on a ticket that exists.
 """
@@ -90,10 +94,11 @@ class Facts:
         ticket: of the token, or of the thread.
         client_matches: the token's client is the ticket's requester.
         verified: DMARC PASS, or SPF/DKIM pass aligned with From.
+        suspect: not verified, and DMARC says FAIL or could not be asked (``mail.authentic``).
         own_mail: our stamp, or an address of ours as sender.
         duplicate: the tenant has this Message-ID from this sender already.
         forwards: a member's mail holds a forwarded mail of somebody else.
-        budget: the counters allow another automatic answer.
+        budget: the counters allow another automatic answer; or another forward to the operator.
     """
 
     way_in: WayIn
@@ -105,6 +110,7 @@ class Facts:
     tenant_suspended: bool = False
     client_matches: bool = True
     verified: bool = True
+    suspect: bool = False
     own_mail: bool = False
     duplicate: bool = False
     bounce: bool = False
@@ -189,6 +195,13 @@ def decide(facts: Facts) -> Decision:
         if facts.own_mail:
             ask("is it our own mail", True, "a loop: not forwarded")
             return end(Outcome.LOOP)
+        if not facts.budget:
+            ask(
+                "are there forwards left for this hour",
+                False,
+                "kept; the operator is told that mail waits",
+            )
+            return end(Outcome.OPERATOR_WAITING, notify=True)
         return end(Outcome.OPERATOR_FORWARDED, Action.FORWARD_TO_OPERATOR)
 
     if facts.own_mail:
@@ -239,18 +252,22 @@ def decide(facts: Facts) -> Decision:
     if by_token:
         ask("who is the sender", facts.sender.value, "compared with participants and members now")
         ask("is the sender verified", facts.verified, "by DMARC, or by SPF or DKIM aligned with From")
+        if facts.suspect:
+            ask("does the sender's domain deny the mail", True, "DMARC says FAIL, or could not be asked")
     if facts.way_in is WayIn.TEAM_TOKEN:
         return _team_token(facts, ask, end, explained)
     if facts.way_in is WayIn.CLIENT_TOKEN:
-        return _client_words(facts, ask, end, held=facts.sender is not Sender.PARTICIPANT)
+        return _client_words(facts, ask, end, held=facts.sender is not Sender.PARTICIPANT or facts.suspect)
 
     if facts.sender in (Sender.MISSING, Sender.AMBIGUOUS):
         ask("who is the sender", facts.sender.value, "nobody's rights are given to it")
     if facts.thread is not Thread.NONE:
         ask("what does it go on with", facts.thread.value, "a ticket of this tenant")
         ask("who is the sender", facts.sender.value, "compared with participants and members now")
+        if facts.suspect:
+            ask("does the sender's domain deny the mail", True, "DMARC says FAIL, or could not be asked")
         if facts.sender is Sender.PARTICIPANT and (facts.thread is Thread.REFERENCE or facts.verified):
-            return _client_words(facts, ask, end, held=False)
+            return _client_words(facts, ask, end, held=facts.suspect)
         if facts.sender is Sender.MEMBER and facts.verified and facts.thread is Thread.REFERENCE:
             return _team_words(facts, ask, end)
         ask("may this sender go on with it", False, "a new ticket")
@@ -295,7 +312,7 @@ def _team_words(facts: Facts, ask: Ask, end: End) -> Decision:
 
 def _machine(facts: Facts, ask: Ask, end: End) -> Decision:
     ask("did a program write it", ", ".join(facts.signals) or "yes", "kept on the ticket, nobody is told")
-    author = "client" if facts.sender is Sender.PARTICIPANT else "unverified"
+    author = "client" if facts.sender is Sender.PARTICIPANT and not facts.suspect else "unverified"
     return end(Outcome.MACHINE_RECORDED, Action.COMMENT, author=author, visibility="internal")
 
 

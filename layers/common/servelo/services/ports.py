@@ -74,16 +74,21 @@ class Known:
 
 @dataclass(frozen=True, slots=True)
 class Cap:
-    """An atomic counter: ``name`` includes its window, ``limit`` is the most it may reach."""
+    """An atomic counter: ``name`` includes its window, ``limit`` is the most it may reach, ``amount`` what
+    this event adds to it."""
 
     name: str
     limit: int
     window_seconds: int
+    amount: int = 1
 
 
 @dataclass(frozen=True, slots=True)
 class TicketPatch:
-    """What a comment changes on its ticket; None leaves a field as it is."""
+    """What a comment changes on its ticket; None leaves a field as it is.
+
+    ``comments`` and ``waiting`` are added to what is there.
+    """
 
     slug: str
     number: int
@@ -91,6 +96,7 @@ class TicketPatch:
     status: TicketStatus | None = None
     unread: bool | None = None
     comments: int = 0
+    waiting: int = 0
     participants: tuple[Participant, ...] | None = None
     message_ids: tuple[str, ...] | None = None
     folded_key_ids: tuple[int, ...] | None = None
@@ -110,15 +116,29 @@ class FoldedToken:
     key_id: int
 
 
+# What ``once_begin`` returns for a request that was carried out and broke off before it could answer.
+ANSWER_LOST = "answer lost"
+
+
+@dataclass(frozen=True, slots=True)
+class OnceClaim:
+    """A request with an Idempotency-Key that runs: where it is noted, and since when."""
+
+    slug: str
+    key: str
+    begun_at: datetime
+
+
 @dataclass(frozen=True, slots=True)
 class Change:
     """Everything that one event makes true, written in one transaction or not at all.
 
-    At most 100 items. ``client`` is created only if it is not there yet; ``record`` only if the delivery was
-    not recorded, or, with ``replaces_record``, if it is still the record that was read. ``released`` is a
-    comment that waited for acceptance: it takes the author role and visibility given here, once. ``patch``
-    only while the ticket has ``seen_status``, and new participants only while its ``people_version`` is
-    ``seen_people``.
+    At most 100 items. ``client`` is created only if it is not there yet or, with ``seen_client``, written
+    over the version that was read; ``record`` only if the delivery was not recorded, or, with
+    ``replaces_record``, if it is still the record that was read. ``released`` is a comment that waited for
+    acceptance: it takes the author role and visibility given here, once. ``patch`` only while the ticket has
+    ``seen_status``, and new participants only while its ``people_version`` is ``seen_people``. ``once`` marks
+    the request that this belongs to as carried out, and holds only while the request has its claim.
     """
 
     slug: str
@@ -126,6 +146,7 @@ class Change:
     patch: TicketPatch | None = None
     comments: tuple[Comment, ...] = ()
     client: Client | None = None
+    seen_client: int | None = None
     record: InboundRecord | None = None
     replaces_record: InboundRecord | None = None
     own_message_id: str = ""
@@ -136,13 +157,14 @@ class Change:
     seen_status: TicketStatus | None = None
     seen_people: int | None = None
     released: Comment | None = None
+    once: OnceClaim | None = None
 
 
 class ChangeRefused(Exception):
     """A condition of a transaction did not hold, and nothing was written. ``parts`` names which:
     ``record`` (the delivery is recorded already), ``message`` (the message id is known), ``client`` (exists
-    already), ``cap:NAME`` (budget used up), ``ticket`` (number taken, ticket gone or changed),
-    ``released`` (accepted already), ``job``."""
+    already, or was changed), ``cap:NAME`` (budget used up), ``ticket`` (number taken, ticket gone or
+    changed), ``released`` (accepted already), ``job``."""
 
     def __init__(self, parts: Sequence[str]) -> None:
         super().__init__(", ".join(parts))

@@ -23,6 +23,7 @@ from servelo.domain.inbound_record import REPLAYABLE, InboundRecord, Outcome, Re
 from servelo.domain.outbound import MailKind, OutboundJob
 from servelo.domain.tenant import Tenant
 from servelo.domain.ticket import (
+    MAX_FOLLOWERS,
     AuthorRole,
     Comment,
     Participant,
@@ -34,10 +35,11 @@ from servelo.domain.ticket import (
 from servelo.errors import BadReplyToken, NotFound, StoreUnavailable
 from servelo.mail import automatic, forwarded, reply_token, thread
 from servelo.mail.address import MAX_ADDR_SPEC_OCTETS, Mailbox, identity, split_addr_spec
-from servelo.mail.authentic import is_verified
+from servelo.mail.authentic import is_suspect, is_verified
 from servelo.mail.inbound import read_mail
 from servelo.mail.inbound_mail import Attachment, InboundMail
 from servelo.mail.reply_token import KeyRing, ReplyClaim, TokenRole
+from servelo.services import budgets
 from servelo.services.compose import Composer
 from servelo.services.decide import Action, Decision, Facts, Sender, Thread, TicketAge, WayIn, decide
 from servelo.services.ports import (
@@ -49,26 +51,14 @@ from servelo.services.ports import (
     FileStore,
     JobQueue,
     Known,
-    KnownMessage,
     RawMailStore,
     TicketPatch,
 )
 
 NO_TENANT = "-"
-# A transaction holds 100 items: each follower of a mail may take four (the list of their tickets, their cap,
-# their mail and its id), each of the 15 notified members two, the mail itself ten.
-MAX_FOLLOWERS = 15
 MAX_REFERENCES_LOOKED_UP = 40
 MAX_STORED_MESSAGE_IDS = 30
-DECISION_TRIES = 8
-
-HOUR, DAY = 3600, 86400
-CONFIRMATIONS_PER_ADDRESS_AN_HOUR = 5
-CONFIRMATIONS_PER_DOMAIN_SHARD_AN_HOUR = 60
-ANSWERS_PER_TICKET_AN_HOUR = 40
-UPDATES_PER_FOLLOWER_AN_HOUR = 20
-VIRUS_NOTICES_AN_HOUR = 5
-DOMAIN_SHARDS = 8
+DECISION_TRIES = 12
 
 # A stored comment must fit an item of 400 kB with room for the rest of it.
 MAX_LONG_TEXT_BYTES = 250_000
@@ -225,8 +215,6 @@ class Router:
                 # Somebody was faster: look again. What looking alone does not show is kept here.
                 work.tried = True
                 work.used_up |= {part[4:] for part in refused.parts if part.startswith("cap:")}
-                if "message" in refused.parts and not facts.duplicate:
-                    work.drop_message_id = work.drop_message_id or self._foreign_message_id(work)
         raise StoreUnavailable("the delivery kept changing under our hands")
 
     def preview(self, delivery: Delivery, mail: InboundMail, raw_size: int) -> Decision:
@@ -406,6 +394,8 @@ class Router:
             return self._gather(work)
         known = work.known
         tenant = known.tenant
+        # A Message-ID leads to one ticket; a mail that comes with a known one all the same keeps no alias.
+        work.drop_message_id = known.own_message is not None
         work.ticket, work.thread = self._thread(work, references, wanted_number)
         client_matches = True
         if work.claim and work.ticket:
@@ -445,6 +435,7 @@ class Router:
             tenant_suspended=tenant is not None and tenant.suspended,
             client_matches=client_matches,
             verified=work.verified,
+            suspect=is_suspect(work.delivery.verdicts, work.verified),
             own_mail=work.own_mail or self._is_tenant_sender(work, tenant),
             duplicate=self._is_duplicate(work),
             bounce=bounce,
@@ -468,6 +459,9 @@ class Router:
         own = work.known.own_message
         if own is None or not own.received:
             return False
+        if work.claim and work.ticket and own.number not in (work.claim.ticket_number, work.ticket.number):
+            # One mail to the reply addresses of two tickets belongs to both, once each.
+            return work.mail.message_id in work.ticket.message_ids and own.sender == work.sender
         return own.sender == work.sender or (own.sender == _signature(work) and not work.verified)
 
     def _tagged_number(self, work: _Work, references: Sequence[str]) -> int:
@@ -558,27 +552,17 @@ class Router:
 
     def _is_ours(self, address: str, tenant: Tenant) -> bool:
         domain = split_addr_spec(address)[1]
-        team = {split_addr_spec(identity(m.email))[1] for m in tenant.members} - _SHARED_PROVIDERS
+        team = {split_addr_spec(identity(m.email))[1] for m in tenant.members} - budgets.SHARED_PROVIDERS
         own = identity(tenant.smtp.from_email) if tenant.smtp else ""
         return domain == self._domain or domain in team or address == own
 
     def _caps(self, work: _Work) -> tuple[Cap, ...]:
-        """The counters that an automatic answer to this sender uses."""
+        """The counters that an automatic answer to this sender uses, or a forward to the operator."""
+        if work.way_in is WayIn.OPERATOR:
+            return budgets.forwards(work.sender, work.now)
         if not work.sender or (work.slug == NO_TENANT and work.way_in is not WayIn.BAD_TOKEN):
             return ()
-        hour = int(work.now.timestamp()) // HOUR
-        person = _digest(work.sender)
-        domain = split_addr_spec(work.sender)[1]
-        shard = int(person[:4], 16) % DOMAIN_SHARDS
-        return (
-            Cap(f"auto#{person}#{hour}", CONFIRMATIONS_PER_ADDRESS_AN_HOUR, HOUR),
-            Cap(f"domain#{_digest(domain)}#{shard}#{hour}", CONFIRMATIONS_PER_DOMAIN_SHARD_AN_HOUR, HOUR),
-        )
-
-    def _foreign_message_id(self, work: _Work) -> bool:
-        """Somebody else's mail carries this Message-ID already: ours then keeps no alias."""
-        seen: KnownMessage | None = self._store.message(work.slug, work.mail.message_id)
-        return seen is not None and (not seen.received or seen.sender != _signature(work))
+        return budgets.confirmations(work.sender, work.now)
 
     def _bounce_matches(self, work: _Work) -> bool:
         return self._feedback is not None and self._bounced_job(work) is not None
@@ -614,9 +598,13 @@ class Router:
         elif decision.action is Action.COMMENT and tenant and work.ticket:
             change = self._comment(work, decision, tenant, work.ticket, composer)
         elif decision.action is Action.FORWARD_TO_OPERATOR:
-            change = replace(change, jobs=(self._operator_forward(work, composer),))
+            change = replace(change, jobs=(self._operator_forward(work, composer),), caps=self._caps(work))
+        elif decision.outcome is Outcome.OPERATOR_WAITING:
+            cap = budgets.operator_notice(work.now)
+            if cap.name not in work.used_up:
+                change = replace(change, jobs=(self._operator_notice(work, composer),), caps=(cap,))
         elif decision.action is Action.QUARANTINE and tenant:
-            cap = Cap(f"virus#{int(work.now.timestamp()) // HOUR}", VIRUS_NOTICES_AN_HOUR, HOUR)
+            cap = budgets.virus_notice(work.now)
             if cap.name not in work.used_up:
                 jobs = self._quarantine_notices(work, tenant, composer)
                 change = replace(change, jobs=jobs, caps=(cap,))
@@ -628,7 +616,7 @@ class Router:
             change = self._explain(work, decision, tenant, composer, change)
         change = replace(change, jobs=_shortened(change.jobs))
         if work.used_up:
-            used = Reason("are there mails left for this hour or day", ", ".join(sorted(work.used_up)), "no")
+            used = Reason("are there mails left for this hour or day", budgets.words(work.used_up), "no")
             decision = replace(decision, reasons=(*decision.reasons, used))
         record = self._record(work, decision, change)
         self._store.commit(replace(change, record=record, replaces_record=work.replaces))
@@ -650,19 +638,16 @@ class Router:
         author = work.requester or Mailbox("Unknown sender", "")
         known_client = work.known.client if author is mail.from_ else None
         client_id = ids.client_id(slug, author.identity or "nobody")
-        name = author.display_name or (known_client.name if known_client else "")
-        client = None
+        client = _introduced(work) if author is mail.from_ else None
         if (
             known_client is None
             and author.addr_spec
             and (author is mail.from_ or self._store.client(slug, client_id) is None)
         ):
-            client = Client(client_id, slug, author.addr_spec, name, now)
-        requester = Participant(
-            known_client.email if known_client else author.addr_spec,
-            name,
-            undeliverable=not author.addr_spec or work.known.suppressed,
-        )
+            proven = author is mail.from_ and work.verified
+            client = Client(client_id, slug, author.addr_spec, author.display_name, now, proven=proven)
+        address, name = _called(work, author, known_client)
+        requester = Participant(address, name, undeliverable=not author.addr_spec or work.known.suppressed)
         participants = (requester, *self._followers(work, tenant, {author.identity}))
         comment = self._make_comment(work, decision, work.number, author)
         ticket = Ticket(
@@ -690,16 +675,38 @@ class Router:
                 verified=work.verified,
                 cause=work.delivery.id,
             )
+        fitted = self._fitted(work, decision, tenant, composer, jobs)
         return Change(
             slug=slug,
             ticket=replace(ticket, folded_key_ids=composer.folded_key_ids(ticket)),
-            comments=(comment,),
+            comments=(replace(comment, warnings=(*comment.warnings, *fitted.warnings)),),
             client=client,
+            seen_client=known_client.version if client and known_client else None,
             own_message_id="" if work.drop_message_id else mail.message_id,
             sender=_signature(work),
-            jobs=jobs,
+            jobs=fitted.jobs,
             folded=composer.folded(ticket),
-            caps=self._caps(work) if decision.confirm else (),
+            caps=(*fitted.caps, *(self._caps(work) if decision.confirm else ())),
+        )
+
+    def _fitted(
+        self,
+        work: _Work,
+        decision: Decision,
+        tenant: Tenant,
+        composer: Composer,
+        jobs: tuple[OutboundJob, ...],
+        number: int = 0,
+    ) -> budgets.Fitted:
+        return budgets.fit(
+            composer,
+            tenant,
+            jobs,
+            sender=work.sender,
+            by_team=decision.author == "team",
+            now=work.now,
+            number=number,
+            used_up=work.used_up,
         )
 
     def _comment(
@@ -711,18 +718,22 @@ class Router:
         participants = ticket.participants
         if decision.outcome is Outcome.COMMENT_CLIENT:
             present = {identity(p.email) for p in participants}
-            participants = (*participants, *self._followers(work, tenant, present))[: MAX_FOLLOWERS + 1]
+            most = max(len(participants), MAX_FOLLOWERS + 1)
+            participants = (*participants, *self._followers(work, tenant, present))[:most]
         message_ids = (*ticket.message_ids, mail.message_id)
         if len(message_ids) > MAX_STORED_MESSAGE_IDS:
             message_ids = (message_ids[0], *message_ids[-MAX_STORED_MESSAGE_IDS + 1 :])
-        jobs: tuple[OutboundJob, ...] = ()
-        caps: tuple[Cap, ...] = ()
-        hour = int(now.timestamp()) // HOUR
-        on_ticket = Cap(f"ticket#{ticket.number}#{hour}", ANSWERS_PER_TICKET_AN_HOUR, HOUR)
-        if (decision.notify or decision.publish) and on_ticket.name not in work.used_up:
+        client = None
+        if decision.outcome is Outcome.COMMENT_CLIENT and (client := _introduced(work)):
+            participants = tuple(
+                replace(p, email=client.email, name=client.name) if identity(p.email) == work.sender else p
+                for p in participants
+            )
+        fitted = budgets.Fitted()
+        if decision.notify or decision.publish:
             jobs = self._jobs_for_comment(work, decision, tenant, ticket, participants, comment, composer)
-            jobs, follower_caps = self._within_follower_caps(work, decision, jobs, hour)
-            caps = (on_ticket, *follower_caps)
+            fitted = self._fitted(work, decision, tenant, composer, jobs, ticket.number)
+            comment = replace(comment, warnings=(*comment.warnings, *fitted.warnings))
         status = TicketStatus.OPEN if decision.reopen else None
         if (
             status is None
@@ -738,6 +749,7 @@ class Router:
             status=status,
             unread=True if human and decision.author != "team" else None,
             comments=1,
+            waiting=int(comment.needs_accept),
             participants=participants if participants != ticket.participants else None,
             message_ids=message_ids if comment.visibility is Visibility.PUBLIC else None,
             folded_key_ids=composer.folded_key_ids(ticket) if composer.folded(ticket) else None,
@@ -747,35 +759,17 @@ class Router:
             slug=work.slug,
             patch=patch,
             comments=(comment,),
+            client=client,
+            seen_client=work.known.client.version if client and work.known.client else None,
             own_message_id="" if work.drop_message_id else mail.message_id,
             sender=_signature(work),
-            jobs=jobs,
+            jobs=fitted.jobs,
             folded=composer.folded(ticket),
-            caps=caps,
+            caps=fitted.caps,
             # Closed, merged or called spam at this moment: then another decision is due.
             seen_status=ticket.status,
             seen_people=ticket.people_version,
         )
-
-    def _within_follower_caps(
-        self, work: _Work, decision: Decision, jobs: tuple[OutboundJob, ...], hour: int
-    ) -> tuple[tuple[OutboundJob, ...], tuple[Cap, ...]]:
-        """Drop updates for people who got their share of this hour by a customer's words.
-
-        A customer may name anybody in Cc. Whatever they write then, and on however many tickets, nobody is
-        sent more than a few mails an hour that way; the team's own words always go out.
-        """
-        if decision.author == "team":
-            return jobs, ()
-        kept, caps = [], []
-        for job in jobs:
-            if job.kind is MailKind.TICKET_UPDATE:
-                name = f"follow#{_digest(identity(job.recipient))}#{hour}"
-                if name in work.used_up:
-                    continue
-                caps.append(Cap(name, UPDATES_PER_FOLLOWER_AN_HOUR, HOUR))
-            kept.append(job)
-        return tuple(kept), tuple(caps)
 
     def _jobs_for_comment(
         self,
@@ -847,6 +841,8 @@ class Router:
             )
         if decision.author == "unverified" or not work.verified:
             warnings.append("The sender could not be verified.")
+        if work.delivery.verdicts.get("dmarc") == "FAIL":
+            warnings.append("The sender's domain says that this mail is not from it (DMARC).")
         new_ticket = decision.action is Action.NEW_TICKET
         forwarded_in = decision.outcome is Outcome.TICKET_FORWARDED_BY_MEMBER
         text = mail.text if forwarded_in or (new_ticket and not body.new_text) else body.new_text
@@ -967,6 +963,26 @@ class Router:
             raw_key=work.delivery.object_key,
         )
 
+    def _operator_notice(self, work: _Work, composer: Composer) -> OutboundJob:
+        content: dict[str, object] = {
+            "text": "More mail comes to your addresses (support, legal, postmaster, abuse) than is forwarded "
+            "within an hour. What is left waits: servelo inbound list shows it, and servelo inbound replay "
+            "--failed forwards it."
+        }
+        if self._portal_url:
+            content["link"] = f"{self._portal_url}/operator/received"
+        return composer.plain(
+            None,
+            NO_TENANT,
+            MailKind.MESSAGE,
+            Participant(self._operator_inbox),
+            content,
+            subject="More mail is waiting for you",
+            cause=work.delivery.id,
+            now=work.now,
+            automatic=True,
+        )
+
     def _quarantine_notices(self, work: _Work, tenant: Tenant, composer: Composer) -> tuple[OutboundJob, ...]:
         return tuple(
             composer.plain(
@@ -993,9 +1009,8 @@ class Router:
         """Tell the sender, at most once a day for this reason."""
         if work.mail.from_ is None:
             return change
-        day = int(work.now.timestamp()) // DAY
-        cap = Cap(f"explain#{decision.explain}#{_digest(work.sender)}#{day}", 1, DAY)
-        if cap.name in work.used_up:
+        caps = budgets.explanation(work.sender, decision.explain, work.now)
+        if any(cap.name in work.used_up for cap in caps):
             return change
         job = composer.explanation(
             tenant,
@@ -1006,7 +1021,7 @@ class Router:
             cause=work.delivery.id,
             now=work.now,
         )
-        return replace(change, jobs=(*change.jobs, job), caps=(*change.caps, cap))
+        return replace(change, jobs=(*change.jobs, job), caps=(*change.caps, *caps))
 
     def _record(self, work: _Work, decision: Decision, change: Change) -> InboundRecord:
         mail, delivery = work.mail, work.delivery
@@ -1081,14 +1096,6 @@ class Router:
             return
 
 
-# Mail domains that strangers share: a member at gmail.com does not make all of gmail.com ours.
-_SHARED_PROVIDERS = frozenset(
-    "gmail.com googlemail.com outlook.com hotmail.com live.com msn.com yahoo.com ymail.com icloud.com me.com "
-    "mac.com aol.com gmx.de gmx.net web.de mail.ru yandex.ru proton.me protonmail.com zoho.com fastmail.com "
-    "qq.com 163.com 126.com orange.fr free.fr t-online.de comcast.net".split()
-)
-
-
 def can_replay(record: InboundRecord) -> bool:
     """Tell whether a replay may decide *record* anew: nothing was made of the mail."""
     return record.outcome in REPLAYABLE
@@ -1110,13 +1117,28 @@ def _was_requester(ticket: Ticket, client_id: str, slug: str) -> bool:
     return any(ids.client_id(slug, identity(p.email)) == client_id for p in ticket.participants if p.email)
 
 
-def _digest(text: str) -> str:
-    return hashlib.sha256(text.encode("utf-8", "replace")).hexdigest()[:24]
-
-
 def _signature(work: _Work) -> str:
     """The sender as it is kept with the Message-ID: marked when nothing proved it."""
     return work.sender if work.verified or not work.sender else f"?{work.sender}"
+
+
+def _introduced(work: _Work) -> Client | None:
+    """The sender's client as a verified mail sets it, None when there is nothing to set."""
+    client, author = work.known.client, work.mail.from_
+    if client is None or author is None or not work.verified:
+        return None
+    if not client.proven:
+        return replace(client, email=author.addr_spec, name=author.display_name, proven=True)
+    if not client.name and author.display_name:
+        return replace(client, name=author.display_name)
+    return None
+
+
+def _called(work: _Work, author: Mailbox, client: Client | None) -> tuple[str, str]:
+    """The requester's address and name on a new ticket: nothing unproven stands over what is proven."""
+    if client is None or not client.proven:
+        return author.addr_spec, author.display_name
+    return client.email, (author.display_name if work.verified else "") or client.name
 
 
 def _fits(box: Mailbox) -> bool:

@@ -10,7 +10,7 @@ import hashlib
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any
 
 from servelo.domain import ids
@@ -18,6 +18,7 @@ from servelo.domain.client import Client
 from servelo.domain.outbound import OutboundJob
 from servelo.domain.tenant import Tenant
 from servelo.domain.ticket import (
+    MAX_FOLLOWERS,
     AuthorRole,
     Comment,
     Participant,
@@ -29,6 +30,7 @@ from servelo.domain.ticket import (
 from servelo.errors import Conflict, Forbidden, InvalidInput, NotFound, StoreUnavailable, TooMany
 from servelo.mail.address import identity, split_addr_spec
 from servelo.mail.reply_token import KeyRing
+from servelo.services import budgets
 from servelo.services.compose import Composer
 from servelo.services.files import Files
 from servelo.services.ports import Change, ChangeRefused, Clock, TicketPatch
@@ -36,7 +38,6 @@ from servelo.services.post import Post
 from servelo.services.search import Search
 
 TRIES = 5
-MAX_FOLLOWERS = 19
 HOUR = 3600
 SAID_AN_HOUR = 20  # by one customer in the portal: each mails the team and every other participant
 PREVIEW_CHARACTERS = 160
@@ -269,7 +270,7 @@ class Tickets:
             slug=slug,
             ticket=replace(ticket, folded_key_ids=composer.folded_key_ids(ticket)),
             comments=(comment,),
-            client=None if client else Client(client_id, slug, person.email, person.name, now),
+            client=None if client else Client(client_id, slug, person.email, person.name, now, proven=True),
             jobs=jobs,
             folded=composer.folded(ticket),
         )
@@ -387,6 +388,7 @@ class Tickets:
         ticket = self.get(slug, number)
         files = self.files.take_over(slug, owner, uploads)
         composer = self._composer(origin)
+        used_up: set[str] = set()
         for _ in range(TRIES):
             if ticket.status is TicketStatus.MERGED:
                 raise Conflict(
@@ -400,6 +402,19 @@ class Tickets:
             comment = self._comment(ticket, author, role, text, visibility, files)
             wanted = status(ticket)
             jobs = mails(composer, self._reachable(ticket), comment)
+            fitted = budgets.Fitted(jobs)
+            if role is AuthorRole.CLIENT:
+                fitted = budgets.fit(
+                    composer,
+                    tenant,
+                    jobs,
+                    sender=identity(author.email),
+                    by_team=False,
+                    now=comment.created_at,
+                    used_up=used_up,
+                )
+                jobs = fitted.jobs
+                comment = replace(comment, warnings=fitted.warnings)
             folded = composer.folded(ticket) if jobs else ()
             change = Change(
                 slug=slug,
@@ -416,11 +431,13 @@ class Tickets:
                 comments=(comment,),
                 jobs=jobs,
                 folded=folded,
+                caps=fitted.caps,
                 seen_status=ticket.status,
             )
             try:
                 self.post.commit(change)
-            except ChangeRefused:
+            except ChangeRefused as refused:
+                used_up |= {part[4:] for part in refused.parts if part.startswith("cap:")}
                 ticket = self.get(slug, number)  # its status changed: decide again
                 continue
             self.files.forget(slug, owner, uploads)
@@ -434,14 +451,24 @@ class Tickets:
 
         Raises:
             NotFound: no such comment.
-            Conflict: ``accepted_already``, or it needs no acceptance.
+            Conflict: ``accepted_already``, or it needs no acceptance; ``ticket_merged``; ``ticket_spam``.
         """
+        for _ in range(TRIES):
+            with suppress(_Moved):
+                return self._accept(tenant, number, comment_id, origin)
+        raise Conflict("this ticket keeps changing; try again")
+
+    def _accept(
+        self, tenant: Tenant, number: int, comment_id: str, origin: str
+    ) -> tuple[Comment, tuple[OutboundJob, ...]]:
         slug = tenant.slug
         ticket = self.get(slug, number)
         held = self.comment(slug, number, comment_id)
         already = Conflict("this comment was accepted already", code="accepted_already")
         if not held.needs_accept:
             raise already
+        # Nothing on a spam ticket mails anybody, and a merged one has handed its words on.
+        self._check_movable(ticket)
         by_team = tenant.member(identity(held.author_email)) is not None
         released = replace(
             held,
@@ -455,17 +482,32 @@ class Tickets:
         shown = replace(released, created_at=now)
         jobs = tuple(composer.updates(tenant, self._reachable(ticket), shown, cause=f"accept#{held.id}"))
         folded = composer.folded(ticket) if jobs else ()
+        waits = ticket.status in (TicketStatus.CLOSED, TicketStatus.PENDING)
+        ids_of_mails = ticket.message_ids
+        if held.message_id and held.message_id not in ids_of_mails:
+            ids_of_mails = _merged_ids(ids_of_mails, (held.message_id,), last=True)
         patch = TicketPatch(
             slug=slug,
             number=number,
             updated_at=now,
+            waiting=-1,
+            status=TicketStatus.OPEN if waits and not by_team else None,
+            message_ids=ids_of_mails if ids_of_mails != ticket.message_ids else None,
             folded_key_ids=composer.folded_key_ids(ticket) if folded else None,
             preview=_preview(held.text),
         )
+        change = Change(
+            slug=slug,
+            patch=patch,
+            released=released,
+            jobs=jobs,
+            folded=folded,
+            seen_status=ticket.status,
+        )
         try:
-            self.post.commit(Change(slug=slug, patch=patch, released=released, jobs=jobs, folded=folded))
+            self.post.commit(change)
         except ChangeRefused as refused:
-            raise already from refused
+            raise (already if "released" in refused.parts else _Moved) from refused
         return replace(released, job_ids=(*held.job_ids, *(j.id for j in jobs))), jobs
 
     # ---- changing --------------------------------------------------------------------------------------
@@ -539,7 +581,7 @@ class Tickets:
         client_id = ids.client_id(slug, who)
         client: Client | None = self.store.client(slug, client_id)
         if client is None:
-            client = Client(client_id, slug, requester.email, requester.name, self.clock.now())
+            client = Client(client_id, slug, requester.email, requester.name, self.clock.now(), proven=True)
             try:
                 self.store.put_client(client, create=True)
             except Conflict:
@@ -575,39 +617,57 @@ class Tickets:
                 replace(source, status=TicketStatus.MERGED, merged_into=into, unread=False, updated_at=now)
             )
         copied = self._copy_conversation(slug, number, into)
+        for _ in range(TRIES):
+            if self._join(slug, author, source, target, copied, now):
+                return self.get(slug, into)
+            target = self.get(slug, into)
+        raise Conflict("this ticket keeps changing; try again")
+
+    def _join(
+        self, slug: str, author: Participant, source: Ticket, target: Ticket, copied: int, now: datetime
+    ) -> bool:
+        """Let the people and ids of *source* join *target*; False when somebody changed it meanwhile."""
         present = {identity(p.email) for p in target.participants}
         joined = [p for p in source.participants if identity(p.email) not in present]
-        people = (*target.participants, *joined)[: MAX_FOLLOWERS + 1]
+        # A transaction has an end (``MAX_FOLLOWERS``), so a ticket's people have one too.
+        room = max(0, MAX_FOLLOWERS + 1 - len(target.participants))
+        joined, left = joined[:room], joined[room:]
+        people = (*target.participants, *joined)
+        said = f"Ticket #{source.number} ({source.subject}) was merged into this one."
+        if left:
+            said += " No room was left for " + ", ".join(p.email for p in left) + "."
         note = replace(
             self._comment(
                 target,
                 author,
                 AuthorRole.SYSTEM,
-                f"Ticket #{number} ({source.subject}) was merged into this one.",
+                said,
                 Visibility.INTERNAL,
                 (),
             ),
             # One note for one merge, however often it is repeated.
-            id=ids.sortable_id(source.updated_at.timestamp(), f"merge{number:05d}".encode()[-10:]),
+            id=ids.sortable_id(source.updated_at.timestamp(), f"merge{source.number:05d}".encode()[-10:]),
         )
         patch = TicketPatch(
             slug=slug,
-            number=into,
+            number=target.number,
             updated_at=now,
             comments=copied + 1,
+            waiting=source.waiting,
             participants=people if joined else None,
             message_ids=_merged_ids(target.message_ids, source.message_ids),
         )
-        with suppress(ChangeRefused):  # the note is there: an earlier call finished
-            self.post.commit(
-                Change(
-                    slug=slug,
-                    patch=patch,
-                    comments=(note,),
-                    seen_people=target.people_version if joined else None,
-                )
-            )
-        return self.get(slug, into)
+        change = Change(
+            slug=slug,
+            patch=patch,
+            comments=(note,),
+            seen_people=target.people_version if joined else None,
+        )
+        try:
+            self.post.commit(change)
+        except ChangeRefused as refused:
+            return "comment" in refused.parts  # the note is there: an earlier call finished
+        return True
 
     def _copy_conversation(self, slug: str, number: int, into: int) -> int:
         copied, after = 0, ""
@@ -694,8 +754,13 @@ def seen_by(ticket: Ticket) -> tuple[str, ...]:
     )
 
 
-def _merged_ids(target: tuple[str, ...], source: tuple[str, ...]) -> tuple[str, ...]:
-    merged = tuple(dict.fromkeys((*target[:1], *source, *target[1:])))
+class _Moved(Exception):
+    """The ticket changed between reading and writing: look again."""
+
+
+def _merged_ids(target: tuple[str, ...], source: tuple[str, ...], *, last: bool = False) -> tuple[str, ...]:
+    joined = (*target, *source) if last else (*target[:1], *source, *target[1:])
+    merged = tuple(dict.fromkeys(joined))
     return merged if len(merged) <= 30 else (merged[0], *merged[-29:])
 
 

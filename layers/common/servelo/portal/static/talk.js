@@ -143,7 +143,7 @@ export function talk(pane, number, context) {
     ].filter(Boolean);
     // Who is unverified is said above the words already.
     const odd = (comment.warnings ?? []).filter((words) => !words.startsWith("unverified:"));
-    const waits = comment.needs_accept && comment.visibility !== "internal";
+    const waits = comment.needs_accept;
     return el("article", { class: `comment ${role} ${waits ? "held" : ""}`, "aria-label": `${name}, ${comment.visibility}` },
       el("header", null, el("span", { class: "badge", "aria-hidden": "true" }, initials(name)),
         el("div", { class: "grow" }, el("div", { class: "row" }, el("h2", null, name), tags), el("div", { class: "soft small" }, comment.author_name && comment.author_email ? `${comment.author_email} · ` : "", moment(comment.created_at))),
