@@ -6,10 +6,11 @@ from pathlib import Path
 import boto3
 import pytest
 
-from servelo import __version__
+from servelo import __version__, bootstrap, cli
 from servelo.mail.reply_token import KeyState, TokenRole, sign, verify
 from servelo.operate import data, deployment, doctor, keyring
 from servelo.operate.doctor import Doctor, Health
+from servelo.services.replay import Replay
 from tests.world import MAIL_DOMAIN, REGION, TABLE, World, aws, mail
 
 NOTHING = lambda count: None  # noqa: E731 - a progress that nobody watches
@@ -64,6 +65,41 @@ def test_export_and_erase_of_a_client_take_all_of_theirs_and_nothing_else(world:
     assert world.store.ticket("acme", 2) is not None
     assert "ada@customer.example" not in json.dumps(world.items())
     assert "grace@other.example" in json.dumps(world.items())
+
+
+def test_the_command_shows_why_a_mail_went_where_it_did_and_replays_it(
+    world: World, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+):
+    replay = Replay(router=world.router, store=world.store, raw_mails=world.raw_mails, clock=world.clock)
+    monkeypatch.setattr(deployment, "find", lambda *_: None)
+    monkeypatch.setattr(deployment, "use", lambda _: None)
+    monkeypatch.setattr(bootstrap, "store", lambda: world.store)
+    monkeypatch.setattr(bootstrap, "replay", lambda: replay)
+    world.receive(mail(), "acme@serveloapp.com")
+    (unknown,) = world.receive(mail(), "newco@serveloapp.com", verdicts={"dmarc": "FAIL"})
+
+    def said(*arguments: str) -> str:
+        assert 0 == cli.main(["inbound", *arguments])
+        return capsys.readouterr().out
+
+    (listed,) = [json.loads(line) for line in said("list", "--tenant", "acme", "--json").splitlines()]
+    assert ("ticket_created", 1) == (listed["outcome"], listed["ticket"])
+    shown = json.loads(said("show", listed["id"], "--tenant", "acme", "--json"))
+    assert ("inbound/ses000001", 2) == (shown["raw mail"], len(shown["mails"]))
+    assert ["which address was written to", "slug", "the envelope recipient decides"] == shown["reasons"][0]
+    text = said("show", unknown.delivery_id)
+    assert "unknown_slug" in text
+    assert "dmarc FAIL" in text
+    assert "Create the tenant or correct the forward rule's address, then replay the mail." in text
+    assert "does the tenant exist? false -> no" in text
+    world.tenant("newco")
+    dry = ("replay", "--failed", "--dry-run")
+    assert "ticket_created" in said(*dry)
+    assert "ticket_created" in said(*dry), "a dry run changes nothing"
+    assert "ticket_created" in said("replay", unknown.delivery_id)
+    assert "nothing" == said("replay", "--failed").strip()
+    assert "already_handled" in said("replay", unknown.delivery_id, "--tenant", "newco")
+    assert 2 == cli.main(["inbound", "replay"])
 
 
 def test_erasing_a_tenant_leaves_the_other_untouched(world: World, tmp_path: Path):

@@ -109,6 +109,8 @@ def test_a_field_of_one_sign_repeated_gives_an_answer(piece: str) -> None:
         ("jo@x™.example", "jo@xtm.example"),
         ("jo@x.example…", "jo@x.example"),
         ("JÖRG@x.example", "jörg@x.example"),
+        ('"ada"@x.example', "ada@x.example"),
+        ('"A\\da.b"@x.example', "ada.b@x.example"),
     ],
 )
 def test_the_same_person_has_one_identity(one: str, other: str) -> None:
@@ -127,6 +129,8 @@ def test_the_identity_of_an_identity_is_itself(text: str) -> None:
     [
         ("jo@x＠y.example", "jo@y.example"),
         ("jo+a@x.example", "jo@x.example"),
+        ('"a b"@x.example', "ab@x.example"),
+        ('"ada."@x.example', "ada.@x.example"),
         ("a@ех.example", "a@ex.example"),
         ("jo@x.example", "jo@y.example"),
         ("jo", "jo@x"),

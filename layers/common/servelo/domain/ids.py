@@ -34,6 +34,11 @@ RESERVED_SLUGS = frozenset(
     "staging static status support system team test tls usenet uucp webmaster www".split()
 )
 
+# What needs no quotes in a local part (RFC 5321 4.1.2, RFC 6531 3.3).
+_ATOM = r"[^\x00-\x20\x7f\"(),.:;<>@\[\\\]]+"
+_DOT_STRING = re.compile(rf"{_ATOM}(?:\.{_ATOM})*")
+_ESCAPE = re.compile(r"\\(.)", re.DOTALL)
+
 _CROCKFORD = "0123456789abcdefghjkmnpqrstvwxyz"
 
 
@@ -74,11 +79,14 @@ def identity(addr_spec: str) -> str:
 
 
 def _lower(local_part: str) -> str:
-    """Lower case, but never across the border of ASCII.
+    """Lower case without needless quotes (RFC 5321 4.1.2), but never across the border of ASCII.
 
     ``str.casefold`` makes ``ss`` of a sharp s, and ``str.lower`` a ``k`` of the Kelvin sign: a mailbox that
     its provider gave to somebody else would then speak for the one with the plain letters (RFC 6532 3.1).
     """
+    if local_part[:1] == '"' == local_part[-1:]:
+        bare = _ESCAPE.sub(r"\1", local_part[1:-1])
+        local_part = bare if _DOT_STRING.fullmatch(bare) else local_part
     if local_part.isascii():
         return local_part.lower()
     return "".join(

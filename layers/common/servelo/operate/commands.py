@@ -318,17 +318,12 @@ def _inbound(args: argparse.Namespace) -> int:
             if record is None:
                 return _failed(f"tenant {args.tenant} has no record {record_id}")
             if args.json:
-                _show(
-                    args,
-                    [
-                        _record_row(record)
-                        | {"reasons": [(r.question, r.value, r.answer) for r in record.reasons]}
-                    ],
-                )
+                reasons = [(r.question, r.value, r.answer) for r in record.reasons]
+                _show(args, [_record_whole(record) | {"reasons": reasons}])
                 continue
-            for name, value in _record_row(record).items():
-                print(f"{name:<12} {value}")
-            print(f"{'remedy':<12} {REMEDIES[record.outcome]}")
+            for name, value in _record_whole(record).items():
+                shown = ", ".join(map(str, value)) if isinstance(value, list) else value
+                print(f"{name:<12} {shown}")
             for reason in record.reasons:
                 print(f"   {reason.question}? {reason.value} -> {reason.answer}")
         return OK
@@ -417,6 +412,21 @@ def _record_row(record: InboundRecord) -> dict[str, Any]:
         "from": record.sender,
         "ticket": record.ticket_number or "",
         "subject": record.subject,
+    }
+
+
+def _record_whole(record: InboundRecord) -> dict[str, Any]:
+    """The row, and what leads on from it: the raw mail, and what the mail became."""
+    return _record_row(record) | {
+        "remedy": REMEDIES[record.outcome],
+        "mail from": record.envelope_sender,
+        "verdicts": [f"{name} {verdict}" for name, verdict in sorted(record.verdicts.items())],
+        "raw mail": record.object_key,
+        "bytes": record.size_bytes,
+        "comment": record.comment_id,
+        "mails": list(record.job_ids),
+        "warnings": list(record.warnings),
+        "replays": record.replays,
     }
 
 
