@@ -88,10 +88,15 @@ def client(service: str, region: str, **options: Any) -> Any:
     """Return a new client of *service*, one of ``SERVICES``; *options* go to botocore's ``Config``."""
     from botocore.config import Config
 
+    from servelo.adapters import aws_requests
+
     from_ = session(_ORDINARY_REGION.fullmatch(region) is not None)
     made = from_.create_client(service, region, config=Config(user_agent=from_.user_agent(), **options))
     if service in _ONE_ENDPOINT:
         _remember_endpoints(made)
+    if service == "sqs":
+        plain_json(made)
+    aws_requests.speed_up(made)
     return made
 
 
@@ -115,10 +120,11 @@ def _remember_endpoints(made: Any) -> None:
 
 
 def plain_json(made: Any) -> None:
-    """Let a DynamoDB client write and read JSON as it is, without a walk along the service's model.
+    """Let a client of DynamoDB or SQS write and read JSON as it is, without a walk along the service's model.
 
-    pynamodb's parameters are DynamoDB's own typed values already. In answers binary values stay base64 text.
-    Errors are read by botocore as ever.
+    pynamodb's parameters are DynamoDB's own typed values already, and the queue's are text and numbers.
+    Parameters are not checked before they are sent. In answers binary values stay base64 text. Errors are
+    read by botocore as ever.
     """
     from botocore.serialize import JSONSerializer
 
@@ -134,17 +140,16 @@ def plain_json(made: Any) -> None:
 class _JsonSerializer:
     def __init__(self, metadata: Any) -> None:
         self._prefix = metadata["targetPrefix"]
-        self._content_type = f"application/x-amz-json-{metadata['jsonVersion']}"
+        self._fixed = {"Content-Type": f"application/x-amz-json-{metadata['jsonVersion']}"}
+        if "awsQueryCompatible" in metadata:  # SQS: errors keep the names they had in its older protocol
+            self._fixed["x-amzn-query-mode"] = "true"
 
     def serialize_to_request(self, parameters: Any, operation_model: Any) -> dict[str, Any]:
         return {
             "url_path": "/",
             "query_string": {},
             "method": "POST",
-            "headers": {
-                "X-Amz-Target": f"{self._prefix}.{operation_model.name}",
-                "Content-Type": self._content_type,
-            },
+            "headers": {"X-Amz-Target": f"{self._prefix}.{operation_model.name}", **self._fixed},
             "body": _ENCODER.encode(parameters).encode(),
         }
 
