@@ -11,8 +11,10 @@ from __future__ import annotations
 import base64
 import bisect
 import json
+import marshal
 import os
 import re
+import time
 from collections import Counter, defaultdict
 from typing import Any
 
@@ -22,19 +24,61 @@ from botocore.handlers import BUILTIN_HANDLERS
 Item = dict[str, Any]
 
 
-class CannedAws:
-    """A table, buckets and queues in memory. ``requests`` counts what was asked."""
+class Table:
+    """Items by key, and the views of the four indexes, in memory.
+
+    Items are kept packed: a ticket with its Message-ID takes some 2 kB, so that a million of them fit.
+    """
 
     def __init__(self) -> None:
-        self.items: dict[tuple[str, str], Item] = {}
+        self._items: dict[tuple[str, str], bytes] = {}
+        # Sort keys in order, by partition; of an index: (its sort key, pk, sk), by (number, its partition).
+        self._partitions: dict[str, list[str]] = {}
+        self._views: defaultdict[tuple[str, str], list[tuple[str, str, str]]] = defaultdict(list)
+
+    def get(self, key: tuple[str, str]) -> Item | None:
+        packed = self._items.get(key)
+        return None if packed is None else marshal.loads(packed)  # noqa: S302 - our own, of this process
+
+    def put(self, item: Item) -> None:
+        """Keep *item*, in the place of an earlier one with its key."""
+        pk, sk = key = item["pk"]["S"], item["sk"]["S"]
+        old = self.get(key)
+        if old is None:
+            bisect.insort(self._partitions.setdefault(pk, []), sk)
+        self._items[key] = marshal.dumps(item)
+        for index in ("gsi1", "gsi2", "gsi3", "gsi4"):
+            before, after = _view(old, index), _view(item, index)
+            if before == after:
+                continue
+            if before:
+                view = self._views[(index, before[0])]
+                del view[bisect.bisect_left(view, (before[1], pk, sk))]
+            if after:
+                bisect.insort(self._views[(index, after[0])], (after[1], pk, sk))
+
+    def keys(self, index: str, partition: str) -> list[tuple[str, str, str]]:
+        """Return (sort key, pk, sk) of the items in a partition of the table or of an index, in order."""
+        if index:
+            return self._views[(index, partition)]
+        return [(sk, partition, sk) for sk in self._partitions.get(partition, ())]
+
+
+class CannedAws:
+    """A table, buckets, queues and secrets in memory.
+
+    ``requests`` counts what was asked; ``seconds`` is the processor time that answering took.
+    """
+
+    def __init__(self) -> None:
+        self.table = Table()
         self.objects: dict[str, bytes] = {}
         self.queued: list[str] = []
+        self.secrets: dict[str, str] = {}
+        self.seconds = 0.0
         self.requests: Counter[str] = Counter()
         self.read_units = 0.0
         self.write_units = 0.0
-        # Sort keys in order, by partition; of an index: (its sort key, pk, sk), by (number, its partition).
-        self._partitions: defaultdict[str, list[str]] = defaultdict(list)
-        self._views: defaultdict[tuple[str, str], list[tuple[str, str, str]]] = defaultdict(list)
 
     def forget_counts(self) -> None:
         self.requests.clear()
@@ -48,9 +92,16 @@ class CannedAws:
             AWS_DEFAULT_REGION="eu-west-1",
             AWS_REGION="eu-west-1",
         )
-        BUILTIN_HANDLERS.append(("before-send", self._answer))
+        BUILTIN_HANDLERS.append(("before-send", self._timed))
 
-    def _answer(self, request: AWSPreparedRequest, **_: Any) -> AWSResponse:
+    def _timed(self, request: AWSPreparedRequest, **_: Any) -> AWSResponse:
+        began = time.process_time()
+        try:
+            return self._answer(request)
+        finally:
+            self.seconds += time.process_time() - began
+
+    def _answer(self, request: AWSPreparedRequest) -> AWSResponse:
         target = _text(request.headers.get("X-Amz-Target", ""))
         if target.startswith("DynamoDB"):
             operation = target.partition(".")[2]
@@ -67,6 +118,12 @@ class CannedAws:
                 for e in entries
             ]
             return _response({"Successful": done, "Failed": []}, "application/x-amz-json-1.0", request.url)
+        if target.startswith("secretsmanager"):
+            self.requests["secretsmanager GetSecretValue"] += 1
+            secret = json.loads(_bytes(request.body))["SecretId"]
+            return _response(
+                {"SecretString": self.secrets[secret]}, "application/x-amz-json-1.1", request.url
+            )
         if "/v2/email/outbound-emails" in request.url:
             self.requests["ses SendEmail"] += 1
             return _response(
@@ -82,25 +139,26 @@ class CannedAws:
 
     def BatchGetItem(self, body: Item) -> Item:  # noqa: N802 - the API's name
         ((table, wanted),) = body["RequestItems"].items()
-        found = [self.items.get((k["pk"]["S"], k["sk"]["S"])) for k in wanted["Keys"]]
+        found = [self.table.get((k["pk"]["S"], k["sk"]["S"])) for k in wanted["Keys"]]
         self.read_units += sum(read_units(item or {}) for item in found)
         return {"Responses": {table: [item for item in found if item]}, "UnprocessedKeys": {}}
 
     def GetItem(self, body: Item) -> Item:  # noqa: N802 - the API's name
-        item = self.items.get((body["Key"]["pk"]["S"], body["Key"]["sk"]["S"]))
+        item = self.table.get((body["Key"]["pk"]["S"], body["Key"]["sk"]["S"]))
         self.read_units += read_units(item or {}) * (1 if body.get("ConsistentRead") else 0.5)
         return {"Item": item} if item else {}
 
     def UpdateItem(self, body: Item) -> Item:  # noqa: N802 - the API's name
         key = (body["Key"]["pk"]["S"], body["Key"]["sk"]["S"])
-        item = self.items.setdefault(key, {**body["Key"], "kind": {"S": "counter"}, "n": {"N": "0"}})
+        item = self.table.get(key) or {**body["Key"], "kind": {"S": "counter"}, "n": {"N": "0"}}
         if key[0].endswith("#COUNTER"):
             item["n"] = {"N": str(int(item["n"]["N"]) + 1)}
+        self.table.put(item)
         self.write_units += kilobytes(item)
         return {"Attributes": item}
 
     def PutItem(self, body: Item) -> Item:  # noqa: N802 - the API's name
-        self.put(body["Item"])
+        self.table.put(body["Item"])
         self.write_units += kilobytes(body["Item"])
         return {}
 
@@ -108,11 +166,11 @@ class CannedAws:
         for each in body["TransactItems"]:
             ((kind, write),) = each.items()
             if kind == "Put":
-                self.put(write["Item"])
+                self.table.put(write["Item"])
                 self.write_units += 2 * kilobytes(write["Item"])
             else:
                 self.write_units += 2 * kilobytes(
-                    self.items.get((write["Key"]["pk"]["S"], write["Key"]["sk"]["S"]), {})
+                    self.table.get((write["Key"]["pk"]["S"], write["Key"]["sk"]["S"])) or {}
                 )
         return {}
 
@@ -124,12 +182,9 @@ class CannedAws:
         begins = re.search(r"begins_with ?\(#\d+, (:\d+)\)", condition)
         prefix = values[begins[1]]["S"] if begins else ""
         index = body.get("IndexName", "")
-        keys: list[tuple[str, str, str]]
         if index:
             assert names[equal[0]] == f"{index}pk"
-            keys = self._views[(index, partition)]
-        else:
-            keys = [(sk, partition, sk) for sk in self._partitions[partition]]
+        keys = self.table.keys(index, partition)
         first, last = 0, len(keys)
         if prefix:
             first = bisect.bisect_left(keys, (prefix, "", ""))
@@ -145,7 +200,7 @@ class CannedAws:
         chosen = (
             keys[first : min(last, first + limit)] if forward else keys[max(first, last - limit) : last][::-1]
         )
-        found = [self.items[(pk, sk)] for _, pk, sk in chosen]
+        found = [self.table.get((pk, sk)) or {} for _, pk, sk in chosen]
         units = -(-sum(size_of(item) for item in found) // 4096) or 1
         self.read_units += units * (1 if body.get("ConsistentRead") else 0.5)
         answer: Item = {"Items": found, "Count": len(found), "ScannedCount": len(found)}
@@ -155,23 +210,6 @@ class CannedAws:
             if index:
                 answer["LastEvaluatedKey"] |= {f"{index}pk": {"S": partition}, f"{index}sk": {"S": sort_key}}
         return answer
-
-    def put(self, item: Item) -> None:
-        """Keep *item*, in the place of an earlier one with its key."""
-        pk, sk = key = item["pk"]["S"], item["sk"]["S"]
-        old = self.items.get(key)
-        if old is None:
-            bisect.insort(self._partitions[pk], sk)
-        self.items[key] = item
-        for index in ("gsi1", "gsi2", "gsi3", "gsi4"):
-            before, after = _view(old, index), _view(item, index)
-            if before == after:
-                continue
-            if before:
-                view = self._views[(index, before[0])]
-                del view[bisect.bisect_left(view, (before[1], pk, sk))]
-            if after:
-                bisect.insort(self._views[(index, after[0])], (after[1], pk, sk))
 
 
 def _view(item: Item | None, index: str) -> tuple[str, str] | None:
