@@ -1,8 +1,10 @@
-"""Faults at every AWS call and at the hand-over: before it, after it, throttled, and repeated by the client.
+"""Faults at every AWS call and the hand-over: before it, after it, throttled, slow, repeated by the client.
 
 A ``Faults`` sits where every boto3 and pynamodb client makes its calls, counts those of one piece of work,
 and fails the n-th of them. ``LOST`` is what hurts: the call has its effect and the answer never comes.
-``KILLED`` is a process that ends there: nothing that the code would do about an error is done.
+``KILLED`` is a process that ends there: nothing that the code would do about an error is done. ``SLOW`` is a
+call that takes so long that the world went on: ``meanwhile`` happens, and then the call goes on as if nothing
+had been.
 """
 
 from __future__ import annotations
@@ -25,6 +27,8 @@ class Way(StrEnum):
     LOST = "the effect happened, the answer was lost"
     THROTTLED = "throttled for longer than the client tries"
     REPEATED = "the answer was lost, and the client itself tried again"
+    SLOW = "slow, and the world went on before it had an effect"
+    SLOW_AFTER = "slow, and the world went on before its answer came"
     KILLED = "the process ended before the call"
     KILLED_AFTER = "the process ended after the call"
 
@@ -40,6 +44,7 @@ class Faults:
         self.at = at
         self.way = way
         self.calls: list[str] = []
+        self.meanwhile: Callable[[], object] = lambda: None
 
     def call(self, name: str, make: Callable[[], Any]) -> Any:
         index = len(self.calls)
@@ -48,6 +53,13 @@ class Faults:
             return make()
         if self.way is Way.KILLED:
             raise Killed(name)
+        if self.way is Way.SLOW:
+            self.meanwhile()
+            return make()
+        if self.way is Way.SLOW_AFTER:
+            answer = make()
+            self.meanwhile()
+            return answer
         if name == HAND_OVER:
             return self._hand_over(make)
         if self.way is Way.BEFORE:
