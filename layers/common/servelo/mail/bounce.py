@@ -45,9 +45,10 @@ def read_bounce_bytes(raw: bytes) -> Bounce:
     return read_bounce(mime.parse(raw))
 
 
-def read_bounce(part: Part) -> Bounce:
+def read_bounce(part: Part, signals: Sequence[str] | None = None) -> Bounce:
     """Return the failures and delays that the mail *part* reports; an empty Bounce when it is no bounce.
 
+    *signals* are those of machine mail (``automatic.classify``) where the caller has asked for them already.
     Never raises; reads at most 256 kB of text and 200 groups of a report.
     """
     kinds = {child.content_type for child in _own_parts(part)}
@@ -60,7 +61,7 @@ def read_bounce(part: Part) -> Bounce:
         recipients = _of_groups(groups)
         if recipients or any(_action(group) in rules.SUCCESSFUL_ACTIONS for group in groups):
             return _with_originals(part, recipients)
-    return _of_text(part, bool(kinds & rules.REPORT_TYPES))
+    return _of_text(part, bool(kinds & rules.REPORT_TYPES), signals)
 
 
 def read_complaint(part: Part) -> Complaint:
@@ -266,13 +267,14 @@ def _daemon(part: Part) -> str:
     return ""
 
 
-def _of_text(part: Part, report: bool) -> Bounce:
+def _of_text(part: Part, report: bool, signals: Sequence[str] | None) -> Bounce:
     ses = _ses_notification(part)
     if ses:
         return _of_ses(ses)
     failed = _addresses(", ".join(part.get_all("x-failed-recipients")[:20]))
     daemon = _daemon(part)
-    signals = automatic.classify(part.headers).signals
+    if signals is None:
+        signals = automatic.classify(part.headers).signals
     subject = _SPACES.sub(" ", part.get("subject")[:500]).strip().lower()
     if not (report or failed or daemon):
         if "out_of_office_subject" in signals:

@@ -102,7 +102,8 @@ def unfold(value: bytes, hint: str = "") -> str:
         text, _ = charset.decode(value, "", hint)
     if "\n" in text or "\r" in text:
         text = _FOLD.sub(" ", text)
-    return _CONTROLS.sub(" ", text).strip()
+    # What is printable holds no controls: asking is cheaper than looking for them.
+    return (text if text.isprintable() else _CONTROLS.sub(" ", text)).strip()
 
 
 def one_line(text: str) -> str:

@@ -180,7 +180,7 @@ def _read(raw: bytes, root: Part, reading: _Reading) -> InboundMail:
     machine = reading.attempt(
         "The signals", MachineMail(), _classify, root, decoded, subject, from_.addr_spec if from_ else ""
     )
-    bounce = reading.attempt("The delivery report", Bounce(), _read_bounce, root)
+    bounce = reading.attempt("The delivery report", Bounce(), _read_bounce, root, machine.signals)
     return InboundMail(
         message_id=message_ids[0] if message_ids else _derived_id(raw),
         message_id_derived=not message_ids,
@@ -217,6 +217,7 @@ class _Fields:
     def __init__(self, root: Part, hint: str) -> None:
         self.unfolded = [(name, headers.unfold(value, hint)) for name, value in root.fields]
         self.decoded = [(name, headers.decode_value(value)) for name, value in self.unfolded]
+        root.keep_headers(self.decoded)
 
     def first(self, name: str) -> str:
         return next((value for key, value in self.decoded if key == name), "")
@@ -631,7 +632,7 @@ def _classify(root: Part, decoded: tuple[tuple[str, str], ...], subject: str, fr
     return classify(decoded, subject, from_addr=from_addr, content_type=root.content_type)
 
 
-def _read_bounce(root: Part) -> Bounce:
+def _read_bounce(root: Part, signals: tuple[str, ...]) -> Bounce:
     from servelo.mail.bounce import read_bounce
 
-    return read_bounce(root)
+    return read_bounce(root, signals)

@@ -64,6 +64,10 @@ class Part:
             self._headers = [(name, decode(unfold(value))) for name, value in self.fields]
         return self._headers
 
+    def keep_headers(self, headers: list[tuple[str, str]]) -> None:
+        """Let :attr:`headers` be *headers*, which the caller has decoded with more knowledge of charsets."""
+        self._headers = headers
+
     def get(self, name: str, default: str = "") -> str:
         """Return the first field *name* (lower case), decoded, on one line."""
         for key, value in self.fields:

@@ -69,6 +69,8 @@ def _part(text: str, html: str, *, words_only: bool = False, rendered: str = "")
         return ReplyBody(text)
     from servelo.mail.quotes import dom
 
+    if has_text and not dom.has_marks(html):
+        return body
     marked = dom.read(html, words_only=words_only, rendered=rendered)
     rendered = "\n".join(marked.lines)
     from_html = _part_lines(_lines_of_html(marked), rendered)

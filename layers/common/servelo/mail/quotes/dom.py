@@ -24,6 +24,9 @@ _TAG = re.compile(r"<(/?)([a-zA-Z][a-zA-Z0-9]{0,10})((?:[\s/](?:[^<>\"']++|\"[^\
 _ATTRIBUTES = re.compile(
     r"\b(class|id|type|style|name|data-marker|cite)\s*=\s*(?:\"([^\"]*)\"|'([^']*)'|([^\s\"'>]+))", re.I
 )
+_QUOTE_SIGNS = re.compile(f"[{BEGIN}{REST}{ATTRIBUTION}{BARE}]")
+# Nothing is marked without one of these: far cheaper to ask than to look at each tag.
+_MAY_MARK = re.compile(r"<blockquote|<[^<>]{1,400}\b(?:class|id|name|data-marker)\s*=", re.I)
 _SIGN_SPLIT = re.compile("([\ufdd0-\ufddf])")
 _MARKS = re.compile(r"(?:> ?)*")
 
@@ -95,6 +98,13 @@ class MarkedText:
     rest: set[int] = field(default_factory=set)
     begins: set[int] = field(default_factory=set)
     signature: set[int] = field(default_factory=set)
+
+
+def has_marks(html: str) -> bool:
+    """Whether a quotation or an attribution is marked in *html*; a marked signature alone does not count."""
+    if _MAY_MARK.search(html[:MAX_HTML_CHARS]) is None:
+        return False
+    return _QUOTE_SIGNS.search(_mark(_SIGNS.sub("", html[:MAX_HTML_CHARS]), False)) is not None
 
 
 def read(html: str, *, words_only: bool = False, rendered: str = "") -> MarkedText:
