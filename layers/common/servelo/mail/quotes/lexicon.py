@@ -22,7 +22,7 @@ WROTE: dict[str, tuple[str, ...]] = {
     "da": ("skrev", "skrev følgende"),
     "de": ("schrieb", "geschrieben", "schreibt", "hat folgendes geschrieben"),
     "el": ("έγραψε", "έγραψαν", "έγραψε/αν"),
-    "en": ("wrote", "writes", "has written"),
+    "en": ("wrote", "writes", "has written", "said the following"),
     "eo": ("skribis",),
     "es": ("escribió", "escribio", "ha escrito"),
     "et": ("kirjutas", "kirjutas järgmist"),

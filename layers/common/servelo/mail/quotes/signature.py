@@ -85,17 +85,17 @@ _SENTENCE = re.compile(r"(?:\S+[ \t]+){3,}\S*[^\W\d_]{2,}[)\"”»]?[.?!…。�
 
 
 def _is_prose(lines: Sequence[str], start: int, end: int) -> bool:
-    """Whether a sentence comes first below a delimiter that lost its space: then it parts the author's words.
+    """Whether a delimiter that lost its space parts the author's words: above a sentence, or a question.
 
     Signatures begin with a name or a firm.
     """
+    if any(line.rstrip().endswith(("?", "？")) for line in lines[start:end]):
+        return True
     for line in lines[start:end]:
         text = line.strip()
         if text:
             if is_sent_from(text):
                 return False
-            if text.endswith(("?", "？")):
-                return True
             return _SENTENCE.match(text) is not None and "@" not in text and "://" not in text
     return False
 
