@@ -189,6 +189,17 @@ def test_an_unverified_comment_waits_for_one_click(admin: Page, api: FakeApi) ->
     assert api.desk.tickets[42]["comments"][3]["visibility"] == "public"
 
 
+def test_an_unverified_note_of_a_member_waits_for_one_click_too(admin: Page, api: FakeApi) -> None:
+    note = api.desk.tickets[42]["comments"][2]
+    note.update(needs_accept=True, author_role="unverified")
+    admin.goto(api.url + "/tickets/42")
+    waiting = admin.locator(".comment.internal.held")
+    expect(waiting).to_contain_text("It is not proven that Tom Baker <tom@acme.example> wrote this.")
+    waiting.get_by_role("button", name="Accept").click()
+    expect(admin.locator(".comment.internal.held")).to_have_count(0)
+    assert "public" == note["visibility"]
+
+
 def test_a_bounce_shows_the_servers_words_the_remedy_and_retry(admin: Page, api: FakeApi) -> None:
     admin.goto(api.url + "/tickets/42")
     bounced = admin.locator("[data-state=bounced]")

@@ -150,6 +150,22 @@ def test_an_accepted_answer_opens_the_ticket_again_and_is_threaded(desk: Desk) -
     assert "held@mua" in desk.world.store.ticket("acme", 2).message_ids
 
 
+def test_the_days_to_reopen_are_what_the_settings_say(desk: Desk) -> None:
+    to = reply_address(desk, ADA)
+    settings = desk.get("/api/settings", as_=desk.admin).json
+    saved = desk.call("PUT", "/api/settings", {"name": settings["name"], "reopen_days": 2}, as_=desk.admin)
+    assert (200, 2) == (saved.status, saved.json["reopen_days"])
+    desk.call("PATCH", "/api/tickets/1", {"status": "closed"}, as_=desk.tech)
+    desk.world.clock.turn(days=1, hours=23)
+    desk.world.receive(mail(text="in time"), to)
+    assert "open" == desk.get("/api/tickets/1", as_=desk.tech).json["status"]
+    desk.call("PATCH", "/api/tickets/1", {"status": "closed"}, as_=desk.tech)
+    desk.world.clock.turn(days=2, hours=1)
+    desk.world.receive(mail(text="too late"), to)
+    assert "closed" == desk.get("/api/tickets/1", as_=desk.tech).json["status"]
+    assert 1 == desk.get("/api/tickets/2", as_=desk.tech).json["linked_number"]
+
+
 def test_nothing_is_accepted_on_a_spam_ticket(desk: Desk) -> None:
     desk.world.receive(
         mail(subject="with Bob", headers={"Cc": "bob@customer.example"}), "acme@serveloapp.com"

@@ -237,6 +237,54 @@ def test_no_changed_token_is_taken(world: World):
     assert set() == {"ada@customer.example"} & set(recipients(world))
 
 
+def test_each_failure_of_a_token_has_its_own_code(world: World):
+    to, team = ticket_one(world)
+    local, _, domain = to.partition("@")
+    token = local[len("reply+") :]
+    ticket = world.store.ticket("acme", 1)
+    client = reply_token.TokenRole.CLIENT
+
+    def signed(slug: str, number: int, ring: KeyRing) -> str:
+        return reply_token.sign(slug, number, ticket.client_id, client, ring)
+
+    old = world.ring.keys[0]
+    flipped = token[:8] + ("A" if token[8] != "A" else "B") + token[9:]
+    gone = signed("acme", 99, world.ring)
+    world.ring = KeyRing((replace(old, state=KeyState.REVOKED), SigningKey(2, b"n" * 32)))
+    revoked = world.receive(mail(text="revoked"), to)[0].outcome
+    world.ring = KeyRing((old,))
+    cases = {
+        "of another deployment, with a key id that we do not have": (
+            signed("acme", 1, KeyRing((SigningKey(9, b"2" * 32),))),
+            Outcome.TOKEN_KEY_UNKNOWN,
+        ),
+        "of another deployment, with a key id like ours": (
+            signed("acme", 1, KeyRing((SigningKey(1, b"2" * 32),))),
+            Outcome.TOKEN_FORGED,
+        ),
+        "truncated": (token[:-3], Outcome.TOKEN_MALFORMED),
+        "a letter changed": (flipped, Outcome.TOKEN_FORGED),
+        "nothing at all": ("", Outcome.TOKEN_MALFORMED),
+        "of a tenant that is gone": (signed("globex", 1, world.ring), Outcome.TOKEN_TENANT_GONE),
+        "of a ticket that is gone": (gone, Outcome.TOKEN_TICKET_GONE),
+        "folded": (token.lower(), Outcome.COMMENT_CLIENT),
+        "padded": (f"{token}==", Outcome.COMMENT_CLIENT),
+    }
+    found = {
+        name: world.receive(mail(text=name), f"reply+{each}@{domain}")[0].outcome
+        for name, (each, _) in cases.items()
+    }
+    assert {name: expected for name, (_, expected) in cases.items()} == found
+    assert Outcome.TOKEN_KEY_REVOKED is revoked
+    tenant = world.store.tenant("acme")
+    world.store.put_tenant(replace(tenant, members=tenant.members[1:]))
+    (removed,) = world.receive(mail(from_="admin@acme.example", text="removed"), team)
+    assert Outcome.NOTE_UNVERIFIED is removed.outcome
+    world.tenant("globex")
+    (replayed,) = world.receive(mail(text="at the other"), to)
+    assert (Outcome.COMMENT_CLIENT, "acme") == (replayed.outcome, replayed.slug)
+
+
 @pytest.mark.parametrize(
     ("expected", "number", "who"),
     [
@@ -567,6 +615,22 @@ def test_a_subject_tag_counts_for_a_verified_participant_only(world: World):
         )
     ]
     assert [1, 2, 3, 4] == outcomes
+
+
+def test_any_known_id_in_the_references_is_enough(world: World):
+    """Of mails that we sent (also by the id that SES gave them) and that we received, wherever it stands."""
+    world.receive(mail(message_id="first@mua"), ACME)
+    world.send_all()
+    by_ses = str(world.mailbox.to("ada@customer.example")[0]["Message-ID"])
+    ours = f"<{world.store.jobs('acme')[0][0].message_id}>"
+    for index, known in enumerate(("<first@mua>", by_ses, ours)):
+        strangers = [f"<{index}.{n}@unknown.example>" for n in range(12)]
+        for place in (0, 6, 12):
+            references = " ".join([*strangers[:place], known, *strangers[place:]])
+            raw = mail(subject="no tag", text=f"{known} {place}", headers={"References": references})
+            assert 1 == world.receive(raw, ACME)[0].ticket_number, (known, place)
+    (outcome,) = world.receive(mail(subject="no tag", text="x", headers={"References": "<no@known>"}), ACME)
+    assert 2 == outcome.ticket_number
 
 
 def test_a_reference_of_another_tenant_means_nothing(world: World):
