@@ -13,7 +13,7 @@ from servelo.domain.ticket import TicketStatus, Visibility
 from servelo.mail import reply_token
 from servelo.mail.reply_token import KeyRing, KeyState, SigningKey
 from servelo.services.route_inbound import MAX_FOLLOWERS
-from tests.world import World, mail, reply
+from tests.world import Mailbox, World, mail, reply
 
 ACME = "acme@serveloapp.com"
 ADA = "Ada Lovelace <ada@customer.example>"
@@ -877,16 +877,45 @@ def test_operator_mail_that_is_spam_a_virus_or_a_loop_stops(world: World):
     assert [] == recipients(world)
 
 
-def test_our_own_mail_and_the_tenants_own_address_end_as_loops(world: World):
+def with_account(world: World) -> None:
+    """Let Acme's mail go out from support@acme.example, the address that its forward rule is for."""
     tenant = world.store.tenant("acme")
     smtp = SmtpAccount(
         "smtp.acme.example", 587, "support@acme.example", "acme:x", from_email="support@acme.example"
     )
     world.store.put_tenant(tenant.with_smtp(smtp))
+
+
+def test_our_own_mail_ends_as_a_loop_also_from_the_tenants_own_address(world: World):
+    with_account(world)
     for index, from_ in enumerate(("notify@serveloapp.com", "globex@serveloapp.com", "support@acme.example")):
-        (outcome,) = world.receive(mail(from_=from_, text=str(index)), ACME)
+        stamp = {"X-Servelo-Stamp": "1"} if from_.startswith("support") else {}
+        (outcome,) = world.receive(mail(from_=from_, text=str(index), headers=stamp), ACME)
         assert outcome.outcome is Outcome.LOOP
     assert world.store.ticket("acme", 1) is None
+
+
+def test_a_form_that_writes_from_the_tenants_own_address_is_a_ticket_and_no_loop(world: World):
+    """Web forms and lists do so, and name the customer in Reply-To; before, all of them ended as loops."""
+    with_account(world)
+    form = mail(
+        from_="Shop <support@acme.example>", subject="Contact", headers={"Reply-To": "ada@customer.example"}
+    )
+    (outcome,) = world.receive(form, ACME)
+    assert outcome.outcome is Outcome.TICKET_CREATED
+    account = world.accounts.setdefault("acme", Mailbox(name="smtp", replaces_ids=False))
+    world.send_all()
+    assert ["admin@acme.example"] == account.recipients + world.mailbox.recipients
+    (notification,) = account.mails + world.mailbox.mails
+    raw, team = reply(notification, from_="admin@acme.example", text="Hello Ada")
+    world.receive(raw, team)
+    world.send_all()
+    assert ["admin@acme.example", "ada@customer.example"] == account.recipients
+    # A person at the shared mailbox who is no member: kept for the team, not lost.
+    (outcome,) = world.receive(mail(from_="support@acme.example", text="from the shop"), team)
+    assert outcome.outcome is Outcome.NOTE_UNVERIFIED
+    world.send_all()
+    assert "support@acme.example" not in account.recipients
 
 
 # ---- several addresses, repetitions --------------------------------------------------------------

@@ -408,6 +408,7 @@ class Router:
                 or _was_requester(work.ticket, work.claim.client_id, slug)
             )
         bounce = bool(mail.bounce)
+        from_tenant = self._is_tenant_sender(work, tenant)
         forwards = False
         work.requester = mail.from_
         if (
@@ -436,13 +437,13 @@ class Router:
             client_matches=client_matches,
             verified=work.verified,
             suspect=is_suspect(work.delivery.verdicts, work.verified),
-            own_mail=work.own_mail or self._is_tenant_sender(work, tenant),
+            own_mail=work.own_mail,
             duplicate=self._is_duplicate(work),
             bounce=bounce,
             bounce_matches=bounce and self._bounce_matches(work),
             automatic=mail.machine.automatic,
-            withhold_answer=mail.machine.withhold_answer,
-            signals=mail.machine.signals,
+            withhold_answer=mail.machine.withhold_answer or from_tenant,
+            signals=(*mail.machine.signals, "own_address") if from_tenant else mail.machine.signals,
             spam=work.delivery.verdicts.get("spam") == "FAIL",
             virus=work.delivery.verdicts.get("virus") == "FAIL",
             blocked=known.client is not None and known.client.blocked,
@@ -545,7 +546,11 @@ class Router:
         )
 
     def _is_tenant_sender(self, work: _Work, tenant: Tenant | None) -> bool:
-        """The address that the tenant's own mail goes out from, unless a member writes with it."""
+        """The address that the tenant's own mail goes out from, unless a member writes with it.
+
+        Mail that we sent from it carries our stamp. What does not is a form on the tenant's web site, a list
+        that writes its own address into From, or a person at the shared mailbox: a ticket, and no answer.
+        """
         if tenant is None or tenant.smtp is None or not work.sender:
             return False
         return work.sender == identity(tenant.smtp.from_email) and tenant.member(work.sender) is None
@@ -647,7 +652,13 @@ class Router:
             proven = author is mail.from_ and work.verified
             client = Client(client_id, slug, author.addr_spec, author.display_name, now, proven=proven)
         address, name = _called(work, author, known_client)
-        requester = Participant(address, name, undeliverable=not author.addr_spec or work.known.suppressed)
+        requester = Participant(
+            address,
+            name,
+            undeliverable=not author.addr_spec
+            or work.known.suppressed
+            or (author is mail.from_ and self._is_tenant_sender(work, tenant)),
+        )
         participants = (requester, *self._followers(work, tenant, {author.identity}))
         comment = self._make_comment(work, decision, work.number, author)
         ticket = Ticket(
