@@ -68,9 +68,9 @@ audit: $(VENV)/.installed  ## known weaknesses of what the layer ships (needs pi
 lock: $(VENV)/.installed  ## hashes of what the layer is built of, after a change of its requirements
 	$(PYTHON) layers/lock.py
 
-sam-local: setup  ## the api function by sam local invoke where Docker runs; else all under the runtime emulator
+sam-local: setup  ## every function by sam local invoke, and start-api, where Docker runs; else by the runtime emulator
 	@if docker info >/dev/null 2>&1; then \
-	  $(VENV)/bin/sam build && $(VENV)/bin/sam local invoke ApiFunction -e events/http_healthz.json; \
+	  $(PYTHON) -m local.sam_local; \
 	else \
 	  echo "no Docker engine answers: the built functions run under Lambda's runtime emulator instead"; \
 	  $(PYTHON) -m pytest -v tests/e2e/test_runtime_emulator.py; \
