@@ -22,6 +22,7 @@ from botocore.exceptions import ClientError
 
 from servelo.adapters.dynamodb_store import TRANSACTION_TRIES
 from servelo.domain.inbound_record import Outcome
+from servelo.domain.outbound import WAITING_STATES
 from servelo.errors import Conflict, StoreUnavailable
 from servelo.services.ports import Change, TicketPatch
 from tests import second_aws
@@ -152,3 +153,15 @@ def test_a_transaction_conflict_is_tried_again_and_then_told(world: World, monke
     with pytest.raises(StoreUnavailable):
         world.store.commit(change)
     assert 2 == world.store.ticket("acme", 1).comment_count
+
+
+def test_sweeps_at_once_queue_what_waits_once(world: World):
+    for index in range(MANY // 2):
+        world.receive(mail(text=f"ticket {index}"), ACME, verdicts={"dmarc": "FAIL"})
+    world.sqs.purge_queue(QueueUrl=world.queue_url)  # lost, all of it
+    world.clock.turn(minutes=3)
+    queued = at_once([world.sweeper.sweep for _ in range(4)])
+    assert MANY // 2 == sum(queued)
+    world.send_all()
+    assert MANY // 2 == len(world.mailbox.mails)
+    assert [] == [j for j in world.store.jobs("acme", limit=200)[0] if j.state in WAITING_STATES]

@@ -175,7 +175,7 @@ def test_what_the_flood_queue_does_not_take_is_routed_at_once(desk: Desk, monkey
     def down(**_: Any) -> Any:
         raise EndpointConnectionError(endpoint_url="https://aws.invalid")
 
-    for _ in range(BURST // 10):
+    for _ in range(-(-BURST // 10)):
         desk.batch("inbound")
     with monkeypatch.context() as broken:
         broken.setattr(bootstrap.flood_queue()._sqs, "send_message_batch", down)

@@ -73,16 +73,26 @@ def test_what_is_set_aside_uses_up_nobodys_share():
     assert "" == share.waits("globex")
 
 
-def test_a_minute_later_there_is_a_new_share():
+def test_ten_minutes_later_there_is_a_new_share_and_not_before():
     share = flooded()
-    share.clock.now += WINDOW_SECONDS
+    share.clock.now += WINDOW_SECONDS - 1
+    assert "acme" == share.waits("acme")
+    share.clock.now += 1
     assert "" == share.waits("acme")
+
+
+def test_mails_that_take_seconds_each_use_up_a_share_too():
+    share = Share()
+    for _ in range(BURST):
+        assert "" == share.waits("acme")
+        share.clock.now += 7  # the slowest mails
+    assert "acme" == share.waits("acme")
 
 
 def test_forged_tokens_use_up_the_share_of_nobody():
     share = Share()
     for number in range(BURST):
-        assert "" == share.waits(f"reply+{'A' * 39}{number % 10}")
+        assert "" == share.waits(f"reply+{'A' * 39}{number}")
     assert NOBODY == share.waits(f"reply+{'B' * 40}")
     assert "" == share.waits("acme")
     assert "" == share.waits(token("acme"))

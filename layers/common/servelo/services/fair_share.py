@@ -3,7 +3,7 @@
 Receipts come from SES on one queue, in the order in which mails came; SES cannot name a message group. So
 the router itself sets aside what would keep others waiting: a receipt that waited for longer than
 ``PATIENCE_SECONDS`` (where nothing is queued nobody waits) and is for a tenant of whom this process has
-routed ``BURST`` mails within a minute already. It goes on to the flood queue, unread, with the tenant as
+routed ``BURST`` mails within ten minutes already. It goes on to the flood queue, unread, with the tenant as
 message group (SQS fair queues). What comes from there is routed whatever its share.
 
 So before a mail is routed that stands behind a flood of any length, a process routes ``BURST`` mails of the
@@ -22,8 +22,8 @@ from servelo.mail import reply_token
 from servelo.mail.address import split_addr_spec
 from servelo.mail.reply_token import KeyRing
 
-BURST = 20
-WINDOW_SECONDS = 60.0
+BURST = 10  # as many as come in one batch
+WINDOW_SECONDS = 600.0  # long: of mails that take seconds each, a minute would not hold a burst
 PATIENCE_SECONDS = 2.0
 NOBODY = "-"  # mail that belongs to no tenant: they share one share
 
