@@ -1,5 +1,6 @@
 """What becomes of a promised mail: sent once, later, elsewhere, or known to be unknown."""
 
+from contextlib import suppress
 from dataclasses import replace
 from datetime import timedelta
 
@@ -14,6 +15,8 @@ from tests.world import Mailbox, World, mail
 ACME = "acme@serveloapp.com"
 OWN = "support@acme.example"
 REFUSED = AccountRefused("535 bad password", code="authentication_failed", stage="AUTH", at_once=True)
+LOST = DeliveryUnknown("no answer", code="answer_lost")
+SILENT = AccountRefused("silence", code="no_greeting", stage="connect", at_once=False)
 BUSY = AccountRefused("connection refused", code="connection_refused", stage="connect", at_once=False)
 
 
@@ -404,3 +407,174 @@ def test_a_settled_job_is_never_swept(world: World):
 def test_due_time_is_what_the_sweep_goes_by(world: World):
     job = promised(world)
     assert timedelta(seconds=120) == job.due_at - job.created_at
+
+
+# ---- the account's state never decides about a mail that was handed over ------------------------------
+
+
+@pytest.mark.parametrize("error", [StoreUnavailable("down"), RuntimeError("a defect")])
+def test_an_accepted_mail_is_not_sent_again_because_the_accounts_state_could_not_be_written(
+    world: World, monkeypatch: pytest.MonkeyPatch, error: Exception
+):
+    own = account(world, BUSY)
+    job = promised(world)
+    deliver(world, job)  # a failure is counted, so that the next success has something to write
+    broken = [error]
+    put = world.store.put_tenant
+
+    def once(*args, **kwargs):
+        if broken:
+            raise broken.pop()
+        return put(*args, **kwargs)
+
+    monkeypatch.setattr(world.store, "put_tenant", once)
+    for _ in range(3):
+        with suppress(RuntimeError):
+            deliver(world, job)
+    assert DeliveryState.ACCEPTED is world.store.job("acme", job.id).state
+    assert 1 == len(own.mails)
+
+
+def test_an_unknown_mail_stays_unknown_when_the_accounts_failure_cannot_be_counted(
+    world: World, monkeypatch: pytest.MonkeyPatch
+):
+    own = account(world, LOST)
+    job = promised(world)
+    read = world.store.tenant
+    reads = []
+
+    def down(*args, **kwargs):
+        raise StoreUnavailable("down")
+
+    def once(slug: str):
+        reads.append(slug)
+        return read(slug) if len(reads) == 1 else down()
+
+    with monkeypatch.context() as patch:
+        patch.setattr(world.store, "put_tenant", down)
+        patch.setattr(world.store, "tenant", once)
+        with suppress(StoreUnavailable):
+            deliver(world, job)
+    world.clock.turn(minutes=10)
+    deliver(world, job)
+    assert DeliveryState.UNKNOWN is world.store.job("acme", job.id).state
+    assert [] == own.mails
+
+
+# ---- a server that does not answer ----------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    "failure",
+    [DeliveryDeferred("silence", code="server_silent"), DeliveryDeferred("x", code="connection_lost")],
+)
+def test_silence_after_the_login_opens_the_breaker_after_three_in_a_row(world: World, failure: Exception):
+    account(world, failure, failure, failure)
+    job = promised(world)
+    for _ in range(3):
+        after = deliver(world, job)
+        world.clock.turn(minutes=5)
+    assert (DeliveryState.ACCEPTED, True) == (after.state, after.shared_address)
+    assert (BreakerState.OPEN, failure.code) == (breaker(world).breaker, breaker(world).breaker_reason)
+
+
+def test_a_server_that_never_confirms_leaves_three_mails_unknown_and_then_none(world: World):
+    account(world, *[LOST] * 9)
+    states = []
+    for _ in range(5):
+        states.append(deliver(world, promised(world)).state)
+        world.clock.turn(minutes=1)
+    assert [DeliveryState.UNKNOWN] * 3 + [DeliveryState.ACCEPTED] * 2 == states
+
+
+def test_a_temporary_answer_is_no_failure_of_the_account(world: World):
+    account(world, *[DeliveryDeferred("451 later", code="data_temporary")] * 4)
+    job = promised(world)
+    for _ in range(4):
+        deliver(world, job)
+        world.clock.turn(hours=2)
+    assert (0, BreakerState.CLOSED) == (breaker(world).failures, breaker(world).breaker)
+
+
+def test_one_silence_holds_a_batch_up_once(world: World):
+    own = account(world, SILENT)
+    first, second = promised(world), promised(world)
+    deliver(world, first)
+    waiting = deliver(world, second)
+    assert (DeliveryState.DEFERRED, "account_silent", 0) == (
+        waiting.state,
+        waiting.error_code,
+        waiting.attempts,
+    )
+    assert [] == own.failures
+    assert [] == own.mails
+    assert 1 == breaker(world).failures  # what was not tried is not counted
+    assert timedelta(seconds=30) > waiting.due_at - world.clock.now()
+    world.clock.turn(minutes=1)
+    assert ("smtp", DeliveryState.ACCEPTED) == (
+        deliver(world, second).transport,
+        waiting_state(world, second),
+    )
+
+
+def waiting_state(world: World, job: OutboundJob) -> DeliveryState:
+    return world.store.job("acme", job.id).state
+
+
+def test_new_settings_do_not_wait_for_the_old_servers_silence(world: World):
+    own = account(world, SILENT)
+    deliver(world, promised(world))
+    changed = replace(breaker(world), host="smtp.other.example", failures=0)
+    world.store.put_tenant(world.store.tenant("acme").with_smtp(changed))
+    after = deliver(world, promised(world))
+    assert ("smtp", 1) == (after.transport, len(own.mails))
+
+
+def test_senders_that_fail_at_the_same_moment_each_count(world: World):
+    account(world, SILENT, SILENT, SILENT)
+    jobs = [promised(world) for _ in range(3)]
+    # Each has read the settings before any of them failed.
+    senders = [type(world.deliverer)(**{**deliverer_parts(world), "tenants": {}}) for _ in jobs]
+    for sender in senders:
+        sender._tenant("acme", 0, world.clock.now())
+    states = [sender.deliver("acme", job.id).state for sender, job in zip(senders, jobs, strict=True)]
+    assert ["deferred", "deferred", "accepted"] == states
+    assert BreakerState.OPEN is breaker(world).breaker
+
+
+def test_a_sender_with_old_settings_finds_out_that_the_breaker_is_open(world: World):
+    own = account(world, REFUSED, REFUSED)
+    late = type(world.deliverer)(**{**deliverer_parts(world), "tenants": {}})
+    late._tenant("acme", 0, world.clock.now())
+    deliver(world, promised(world))
+    job = promised(world)
+    assert "accepted" == late.deliver("acme", job.id).state
+    assert world.store.job("acme", job.id).shared_address
+    assert [] == own.failures
+    assert 1 == len([job for job in world.store.jobs("acme")[0] if job.kind is MailKind.MESSAGE])
+
+
+def test_of_many_senders_one_makes_the_probe(world: World, monkeypatch: pytest.MonkeyPatch):
+    own = account(world, REFUSED)
+    deliver(world, promised(world))
+    world.clock.turn(seconds=PROBE_AFTER.total_seconds() + 1)
+    first, second = promised(world), promised(world)
+    other = type(world.deliverer)(**{**deliverer_parts(world), "tenants": {}})
+    other._tenant("acme", 0, world.clock.now())
+    send = own.send
+
+    def slow(*args, **kwargs):
+        # While the probe is under way, another sender has a mail of the same tenant.
+        assert "ses" == other.deliver("acme", second.id).transport
+        return send(*args, **kwargs)
+
+    monkeypatch.setattr(own, "send", slow)
+    assert "smtp" == deliver(world, first).transport
+    assert BreakerState.CLOSED is breaker(world).breaker
+
+
+def test_a_mail_that_no_time_was_left_for_comes_again_soon(world: World):
+    account(world, DeliveryDeferred("", code="no_time_left"))
+    after = deliver(world, promised(world))
+    assert (DeliveryState.DEFERRED, 0) == (after.state, after.attempts)
+    assert timedelta(seconds=30) > after.due_at - world.clock.now()

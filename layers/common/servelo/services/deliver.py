@@ -11,6 +11,11 @@ claim and settle. The tenant is kept for a minute, and read again when a job was
     DeliveryUnknown               unknown
     AccountRefused                through the shared address, or       breaker opens: at once, or after three
                                   deferred while failures are counted  in a row; the admins are told once
+
+A server that goes silent or breaks off counts as a failure of the account wherever it does so. While such a
+failure is fresh, this batch's other mails of the tenant wait a moment instead of waiting for it as well: a
+dead server holds a sender up once a batch, and whoever else's mails are in it. Of an open breaker's probes
+one sender makes each: it moves the time of the next one before it connects.
 """
 
 from __future__ import annotations
@@ -59,6 +64,15 @@ PROBE_AFTER = timedelta(minutes=15)
 LONGEST_QUEUE_DELAY_SECONDS = 900  # SQS; beyond it the sweep brings the job back
 SWEEP_AGAIN = timedelta(minutes=10)
 SETTLE_TRIES = 5
+ACCOUNT_TRIES = 10  # twenty senders may count failures of one account at the same moment
+# An account that did not answer is left alone for so long by the sender that waited for it.
+SILENT_FOR = timedelta(seconds=30)
+# For what was never tried: too little time left in the batch, no free connection, a silent account.
+SHORT_WAIT_SECONDS = 20.0
+_NOT_TRIED = frozenset({"no_time_left", "tenant_busy", "account_silent"})
+# These say of the account's server that it does not work, at whatever stage they come.
+_BROKEN = frozenset({"server_silent", "connection_lost", "answer_lost"})
+_WAITED_FOR = frozenset({"connect_timeout", "no_greeting", "tls_timeout", "server_silent", "answer_lost"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,6 +121,7 @@ class Deliverer:
         self._mail_domain = mail_domain
         self._shared_sender = shared_sender
         self._tenants = tenants if tenants is not None else {}
+        self._silent: dict[tuple[str, int], datetime] = {}
 
     def deliver(self, slug: str, job_id: str) -> DeliverOutcome:
         """Deliver one job if it still waits.
@@ -124,12 +139,13 @@ class Deliverer:
                 return self._not_waiting(slug, job_id, found, now)
             job = found
         opened = False
+        then: Callable[[], bool] | None = None
         try:
             tenant = self._tenant(slug, job.mail_version, now)
             if tenant is not None and tenant.suspended:
                 settled = self._deferred(job, now, "tenant_suspended", "the tenant is suspended", wait=3600)
             else:
-                settled, opened = self._send(job, tenant, now)
+                settled, opened, then = self._send(job, tenant, now)
         except (StoreUnavailable, NotFound) as error:
             # The tenant, a file or the raw mail could not be read: nothing was handed over.
             settled = self._deferred(job, now, error.code, error.detail)
@@ -140,6 +156,9 @@ class Deliverer:
         self._settle(settled)
         if settled.state is DeliveryState.DEFERRED:
             self._queue_again(settled, now)
+        # Last, because whatever happens here must not make a mail that was handed over wait again.
+        if then is not None:
+            opened = then()
         return self._outcome(settled, now, opened)
 
     def _settle(self, settled: OutboundJob) -> None:
@@ -162,28 +181,43 @@ class Deliverer:
 
     # ---- one attempt -----------------------------------------------------------------------------
 
-    def _send(self, job: OutboundJob, tenant: Tenant | None, now: datetime) -> tuple[OutboundJob, bool]:
+    def _send(
+        self, job: OutboundJob, tenant: Tenant | None, now: datetime
+    ) -> tuple[OutboundJob, bool, Callable[[], bool] | None]:
+        """Return the job as it is to be settled, whether the breaker opened, and what to note afterwards."""
         account = tenant.smtp if tenant else None
         opened = False
         contents = {f.object_key: self._files.get(f.object_key) for f in job.files}
         raw_mail = self._raw_mails.get(job.raw_key) if job.raw_key else None
-        if tenant is not None and account is not None and _usable(account, now):
+        if tenant is not None and account is not None and self._may_use(tenant, account, now):
+            if self._is_silent(tenant, now):
+                return (
+                    self._deferred(job, now, "account_silent", "the mail server did not answer"),
+                    False,
+                    None,
+                )
             try:
                 accepted = self._through_account(job, tenant, account, contents, now)
-            except AccountRefused as refused:
-                opened = self._account_failed(tenant, account, refused, now)
-                if not opened and account.breaker is BreakerState.CLOSED:
-                    return self._deferred(job, now, refused.code, refused.detail), False
+            except (AccountRefused, DeliveryDeferred) as refused:
+                if isinstance(refused, DeliveryDeferred) and refused.code not in _BROKEN:
+                    return self._deferred(job, now, refused.code, refused.detail, "smtp"), False, None
+                is_open, opened = self._account_failed(tenant, account, refused, now)
+                if not is_open:
+                    return self._deferred(job, now, refused.code, refused.detail, "smtp"), False, None
                 job = replace(job, error_code=refused.code, error_detail=refused.detail[:400])
-            except DeliveryDeferred as error:
-                return self._deferred(job, now, error.code, error.detail, "smtp"), False
             except DeliveryUnknown as error:
-                return self._ended(job, DeliveryState.UNKNOWN, error.code, error.detail, "smtp"), False
+                ended = self._ended(job, DeliveryState.UNKNOWN, error.code, error.detail, "smtp")
+                if error.code not in _BROKEN:
+                    return ended, False, None
+                return ended, False, lambda e=error: self._account_failed(tenant, account, e, now)[1]
             except DeliveryFailed as error:
-                return self._ended(job, DeliveryState.FAILED, error.code, error.detail, "smtp"), False
+                return self._ended(job, DeliveryState.FAILED, error.code, error.detail, "smtp"), False, None
             else:
-                self._account_works(tenant, account)
-                return self._accepted(job, accepted, now, "smtp"), False
+                return (
+                    self._accepted(job, accepted, now, "smtp"),
+                    False,
+                    lambda: self._account_works(tenant, account),
+                )
         job = replace(job, shared_address=account is not None)
         try:
             message = outbound.build(
@@ -198,14 +232,14 @@ class Deliverer:
             )
             accepted = _hand_over(self._shared, message, self._shared_sender, job)
         except DeliveryDeferred as error:
-            return self._deferred(job, now, error.code, error.detail, self._shared.name), opened
+            return self._deferred(job, now, error.code, error.detail, self._shared.name), opened, None
         except DeliveryUnknown as error:
-            return self._ended(
-                job, DeliveryState.UNKNOWN, error.code, error.detail, self._shared.name
-            ), opened
+            ended = self._ended(job, DeliveryState.UNKNOWN, error.code, error.detail, self._shared.name)
+            return ended, opened, None
         except DeliveryFailed as error:
-            return self._ended(job, DeliveryState.FAILED, error.code, error.detail, self._shared.name), opened
-        return self._accepted(job, accepted, now, self._shared.name), opened
+            ended = self._ended(job, DeliveryState.FAILED, error.code, error.detail, self._shared.name)
+            return ended, opened, None
+        return self._accepted(job, accepted, now, self._shared.name), opened, None
 
     def _through_account(
         self,
@@ -239,34 +273,78 @@ class Deliverer:
 
     # ---- the account's breaker ---------------------------------------------------------------------
 
-    def _account_failed(
-        self, tenant: Tenant, account: SmtpAccount, refused: AccountRefused, now: datetime
-    ) -> bool:
-        """Count a failure of the account; open the breaker when it is time. True when it opened just now."""
-        failures = account.failures + 1
-        was_open = account.breaker is BreakerState.OPEN
-        opens = was_open or refused.at_once or failures >= BREAKER_OPENS_AFTER
-        wait = PROBE_AFTER * min(2 ** max(0, failures - BREAKER_OPENS_AFTER), 16)
-        changed = replace(
-            account,
-            failures=failures,
-            breaker=BreakerState.OPEN if opens else BreakerState.CLOSED,
-            breaker_reason=refused.code if opens else "",
-            breaker_probe_at=now + wait if opens else None,
-        )
-        saved = self._save(replace(tenant, smtp=changed), tenant, now)
-        if saved and opens and not was_open:
-            self._tell_admins(tenant, refused, now)
+    def _may_use(self, tenant: Tenant, account: SmtpAccount, now: datetime) -> bool:
+        """Whether this mail takes the account. Of a probe that is due, one sender gets hold."""
+        if account.breaker is BreakerState.CLOSED:
             return True
-        return opens and not was_open
+        if account.breaker_probe_at is None or account.breaker_probe_at > now:
+            return False
+        held = replace(account, breaker_probe_at=now + PROBE_AFTER)
+        return self._save(replace(tenant, smtp=held), tenant, now)
 
-    def _account_works(self, tenant: Tenant, account: SmtpAccount) -> None:
+    def _is_silent(self, tenant: Tenant, now: datetime) -> bool:
+        since = self._silent.get((tenant.slug, tenant.mail_version))
+        return since is not None and now - since < SILENT_FOR
+
+    def _account_failed(
+        self,
+        tenant: Tenant,
+        account: SmtpAccount,
+        refused: AccountRefused | DeliveryDeferred | DeliveryUnknown,
+        now: datetime,
+    ) -> tuple[bool, bool]:
+        """Count a failure of the account; open the breaker when it is time.
+
+        Returns (whether it is open now, whether this call opened it). Senders that fail at the same moment
+        each count; one that used settings of yesterday finds out here.
+        """
+        at_once = isinstance(refused, AccountRefused) and refused.at_once
+        if refused.code in _WAITED_FOR:
+            self._silent[tenant.slug, tenant.mail_version] = now
+        for _ in range(ACCOUNT_TRIES):
+            seen = self._seen(tenant.slug, now)
+            current = seen.smtp if seen else None
+            if seen is None or current is None or not _same_login(current, account):
+                return False, False  # other settings by now: the next attempt takes those
+            was_open = current.breaker is BreakerState.OPEN
+            if was_open and account.breaker is BreakerState.CLOSED:
+                return True, False  # somebody opened it while we tried; a probe alone may say more
+            failures = current.failures + 1
+            opens = was_open or at_once or failures >= BREAKER_OPENS_AFTER
+            wait = PROBE_AFTER * min(2 ** max(0, failures - BREAKER_OPENS_AFTER), 16)
+            changed = replace(
+                current,
+                failures=failures,
+                breaker=BreakerState.OPEN if opens else BreakerState.CLOSED,
+                breaker_reason=refused.code if opens else "",
+                breaker_probe_at=now + wait if opens else None,
+            )
+            if self._save(replace(seen, smtp=changed), seen, now):
+                if opens and not was_open:
+                    self._tell_admins(seen, refused, now)
+                return opens, opens and not was_open
+        return at_once, False  # not written: the next failure counts
+
+    def _account_works(self, tenant: Tenant, account: SmtpAccount) -> bool:
+        """Forget failures and close the breaker. Always False: it was not opened."""
         if account.failures == 0 and account.breaker is BreakerState.CLOSED:
-            return
-        healed = replace(
-            account, failures=0, breaker=BreakerState.CLOSED, breaker_reason="", breaker_probe_at=None
-        )
-        self._save(replace(tenant, smtp=healed), tenant, self._clock.now())
+            return False
+        now = self._clock.now()
+        for _ in range(ACCOUNT_TRIES):
+            seen = self._seen(tenant.slug, now)
+            current = seen.smtp if seen else None
+            if seen is None or current is None or not _same_login(current, account):
+                return False
+            healed = replace(
+                current, failures=0, breaker=BreakerState.CLOSED, breaker_reason="", breaker_probe_at=None
+            )
+            if self._save(replace(seen, smtp=healed), seen, now):
+                return False
+        return False
+
+    def _seen(self, slug: str, now: datetime) -> Tenant | None:
+        """The tenant as this sender last wrote or read it; a refused write makes it read again."""
+        return self._tenants.get(slug, (now, None))[1] or self._read_tenant(slug, now)
 
     def _save(self, changed: Tenant, seen: Tenant, now: datetime) -> bool:
         """Write the breaker's state. Somebody else's newer settings win; False then."""
@@ -277,7 +355,9 @@ class Deliverer:
             return False
         return True
 
-    def _tell_admins(self, tenant: Tenant, refused: AccountRefused, now: datetime) -> None:
+    def _tell_admins(
+        self, tenant: Tenant, refused: AccountRefused | DeliveryDeferred | DeliveryUnknown, now: datetime
+    ) -> None:
         composer = self._composer()
         text = (
             f"Mail could not be sent through your own mail account ({refused.code.replace('_', ' ')}). "
@@ -327,6 +407,8 @@ class Deliverer:
     ) -> OutboundJob:
         if now - job.created_at > GIVE_UP_AFTER:
             return self._ended(job, DeliveryState.FAILED, "gave_up", f"{code}: {detail}", way)
+        if code in _NOT_TRIED:
+            job, wait = replace(job, attempts=max(0, job.attempts - 1)), SHORT_WAIT_SECONDS
         if not wait:
             wait = BACKOFF_SECONDS[max(0, min(job.attempts, len(BACKOFF_SECONDS)) - 1)]
         wait *= random.uniform(0.8, 1.2)  # noqa: S311 - so that a broken account's mails do not come all at once
@@ -378,8 +460,9 @@ class Deliverer:
         kept = self._tenants.get(slug)
         if kept and now - kept[0] < TENANT_KEPT and kept[1] and kept[1].mail_version >= mail_version:
             return kept[1]
-        if slug == "-":
-            return None
+        return None if slug == "-" else self._read_tenant(slug, now)
+
+    def _read_tenant(self, slug: str, now: datetime) -> Tenant | None:
         tenant: Tenant | None = self._store.tenant(slug)
         self._tenants[slug] = (now, tenant)
         return tenant
@@ -426,10 +509,13 @@ def _hand_over(transport: MailTransport, message: bytes, sender: str, job: Outbo
         raise DeliveryUnknown(type(error).__name__, code="internal_error") from error
 
 
-def _usable(account: SmtpAccount, now: datetime) -> bool:
-    if account.breaker is BreakerState.CLOSED:
-        return True
-    return account.breaker_probe_at is not None and account.breaker_probe_at <= now
+def _same_login(one: SmtpAccount, other: SmtpAccount) -> bool:
+    return (one.host, one.port, one.username, one.encrypted_password) == (
+        other.host,
+        other.port,
+        other.username,
+        other.encrypted_password,
+    )
 
 
 def _from_name(job: OutboundJob, account: SmtpAccount, tenant: Tenant) -> str:
