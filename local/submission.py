@@ -2,13 +2,15 @@
 
 Any user name goes with the one password of the local stack. For trying out what goes wrong:
 ``refuse@...`` is refused (550), ``defer@...`` is put off (451). The rest lands in the mailbox, marked with
-the user who sent it.
+the user who sent it; mail to the help desk's own domain also goes on to the listener for inbound mail.
 """
 
 from __future__ import annotations
 
+import asyncio
 import hmac
 import logging
+import smtplib
 import ssl
 
 from aiosmtpd.smtp import SMTP, AuthResult, Envelope, LoginPassword, Session
@@ -25,6 +27,7 @@ class Submission:
     """Both listeners."""
 
     def __init__(self, settings: LocalSettings, certificates: Certificates, mailbox: Mailbox) -> None:
+        self._settings = settings
         self._mailbox = mailbox
         context = tls_context(str(certificates.server), str(certificates.server_key))
         self._starttls = self._listener(settings.submission_port, tls_context=context, require_starttls=True)
@@ -81,15 +84,26 @@ class Submission:
         envelope.rcpt_tos.append(address)
         return "250 2.1.5 OK"
 
+    def _relay(self, raw: bytes, sender: str, recipients: list[str]) -> None:
+        """Hand mail for our own domain to the listener that plays SES, as the world's servers would."""
+        with smtplib.SMTP(HOST, self._settings.smtp_port, timeout=10) as mx:
+            mx.sendmail(sender, recipients, raw)
+
     async def handle_DATA(self, server: SMTP, session: Session, envelope: Envelope) -> str:  # noqa: N802
         content = envelope.content or b""
         raw = content if isinstance(content, bytes) else content.encode("utf-8", "surrogateescape")
         login = session.auth_data
         user = login.login.decode("utf-8", "replace") if isinstance(login, LoginPassword) else "unknown"
+        ours = [each for each in envelope.rcpt_tos if each.lower().endswith(f"@{self._settings.mail_domain}")]
+        if ours:
+            try:
+                await asyncio.to_thread(self._relay, raw, envelope.mail_from or "", ours)
+            except (OSError, smtplib.SMTPException):
+                log.exception("a mail to our own domain was not taken")
         path = self._mailbox.deliver(
             raw,
             envelope_sender=envelope.mail_from or "",
-            recipients=list(envelope.rcpt_tos),
+            recipients=[each for each in envelope.rcpt_tos if each not in ours] or ours,
             door=f"smtp {user}",
         )
         return f"250 2.0.0 OK queued as {path.stem}"

@@ -162,13 +162,10 @@ Server = contextlib.AbstractContextManager[Running]
 class _Handler:
     """Answers as told, ``None`` for the usual answer."""
 
-    def __init__(
-        self, running: Running, answers: Mapping[str, str], *, must_sign_in: bool, data_seconds: float
-    ) -> None:
+    def __init__(self, running: Running, answers: Mapping[str, str], *, must_sign_in: bool) -> None:
         self._running = running
         self._answers = answers
         self._must_sign_in = must_sign_in
-        self._data_seconds = data_seconds
 
     async def handle_MAIL(  # noqa: N802
         self, server: Any, session: Any, envelope: Any, address: str, options: list[str]
@@ -192,8 +189,6 @@ class _Handler:
     async def handle_DATA(self, server: Any, session: Any, envelope: Any) -> str:  # noqa: N802
         if "DATA" in self._answers:
             return self._answers["DATA"]
-        if self._data_seconds:
-            await asyncio.sleep(self._data_seconds)
         self._running.delivered.append((envelope.mail_from, envelope.rcpt_tos[0], envelope.original_content))
         return "250 2.0.0 OK queued as 4QUEUE"
 
@@ -244,12 +239,8 @@ def aiosmtpd_server(
     auth: bool = True,
     exclude: Sequence[str] = (),
     size_limit: int = 33_554_432,
-    data_seconds: float = 0.0,
 ) -> Iterator[Running]:
-    """Run aiosmtpd. *login_refusal* answers every login; without it USERNAME and PASSWORD are right.
-
-    *data_seconds* pass before a mail is accepted.
-    """
+    """Run aiosmtpd. *login_refusal* answers every login; without it USERNAME and PASSWORD are right."""
 
     def check(server: Any, session: Any, envelope: Any, mechanism: str, data: Any) -> AuthResult:
         if login_refusal:
@@ -261,7 +252,7 @@ def aiosmtpd_server(
         return AuthResult(success=right, handled=False)
 
     running = Running(free_port(), implicit_tls=implicit_tls)
-    handler = _Handler(running, answers or {}, must_sign_in=auth, data_seconds=data_seconds)
+    handler = _Handler(running, answers or {}, must_sign_in=auth)
     controller = _Loopback(
         running,
         handler,

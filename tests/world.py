@@ -35,6 +35,7 @@ from servelo.services.deliver import Deliverer, DeliverOutcome, Sweeper
 from servelo.services.feedback import Feedback
 from servelo.services.ports import Accepted
 from servelo.services.route_inbound import Delivery, RouteOutcome, Router
+from servelo.services.trial_mails import TrialMails
 from tests import second_aws
 
 REGION = "eu-west-1"
@@ -214,6 +215,7 @@ class World:
             operator_inbox="operator@ops.example",
             shared_sender=f"notify@{MAIL_DOMAIN}",
             feedback=self.feedback.dsn,
+            trial=TrialMails(self.store, self.clock).arrived,
         )
         self.deliverer = Deliverer(
             store=self.store,

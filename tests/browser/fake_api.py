@@ -744,6 +744,16 @@ class Handler(BaseHTTPRequestHandler):
                     else "Type the password again. For Gmail create an App Password and use it here.",
                     "recipient": user["email"],
                     "transcript": [*lines, "S: 235 OK" if good else "S: 535 5.7.8 Authentication failed"],
+                    "test_id": "01k9zzzzzzzzzzzzzzzzzzzzzz" if good else None,
+                }
+            case ["GET", "settings", "smtp", "test", _]:
+                return {
+                    "state": "arrived",
+                    "code": "not_aligned",
+                    "summary": "Receivers cannot tell that the mail comes from example.com.",
+                    "remedy": "Publish your provider's SPF record for example.com.",
+                    "from_rewritten": False,
+                    "aligned": False,
                 }
             case ["PUT", "settings", "smtp"]:
                 if body.get("password") and body["password"] != "right":

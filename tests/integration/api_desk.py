@@ -67,9 +67,13 @@ class Probe:
     )
     logins: list[SmtpLogin] = field(default_factory=list)
     recipients: list[str] = field(default_factory=list)
+    copies: list[tuple[str, bytes]] = field(default_factory=list)
 
-    def __call__(self, login: SmtpLogin, message: bytes, *, recipient: str, **_: Any) -> SmtpAttempt:
+    def __call__(
+        self, login: SmtpLogin, message: bytes, *, recipient: str, copy_to: str = "", **_: Any
+    ) -> SmtpAttempt:
         self.logins.append(login)
+        self.copies.append((copy_to, message))
         self.recipients.append(recipient)
         return self.attempt
 

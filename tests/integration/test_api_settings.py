@@ -232,3 +232,90 @@ def test_presets_and_previews_are_shown(desk: Desk) -> None:
     assert preview["subject"]
     assert "<html" in preview["html"].lower()
     assert 422 == desk.get("/api/settings/preview?kind=nosuch", as_=desk.tech).status
+
+
+# ---- how the test mail arrived -------------------------------------------------------------------------
+
+
+COPIED = SmtpAttempt(SmtpOutcome.ACCEPTED, SmtpStage.DONE, "accepted", copied=True)
+PROVEN = (
+    b"Return-Path: <support@example.com>\r\nAuthentication-Results: amazonses.com;\r\n"
+    b" spf=pass (spfCheck: domain of example.com designates 192.0.2.1 as permitted sender)"
+    b" client-ip=192.0.2.1; envelope-from=support@example.com; helo=mx.example.com;\r\n"
+    b" dkim=none; dmarc=none header.from=example.com;\r\n"
+)
+FOREIGN = (
+    b"Return-Path: <bounce@provider.example>\r\nAuthentication-Results: amazonses.com;\r\n"
+    b" spf=pass (spfCheck: domain of provider.example) client-ip=192.0.2.1;"
+    b" envelope-from=bounce@provider.example; helo=mx.provider.example;\r\n"
+    b" dkim=pass header.i=@provider.example; dmarc=fail header.from=example.com;\r\n"
+)
+
+
+def arrive(desk: Desk, added: bytes, message: bytes | None = None) -> str:
+    """Let the copy of a Send Test arrive as SES stores it; return the test's id."""
+    desk.probe.attempt = COPIED
+    answer = desk.post("/api/settings/smtp/test", FORM, as_=desk.admin).json
+    copy_to, sent = desk.probe.copies[-1]
+    assert f"acme+test-{answer['test_id']}@serveloapp.com" == copy_to
+    desk.world.receive(added + (message or sent), copy_to)
+    return str(answer["test_id"])
+
+
+@pytest.mark.parametrize(
+    ("added", "code", "aligned"), [(PROVEN, "aligned", True), (FOREIGN, "not_aligned", False)]
+)
+def test_the_copy_of_a_test_mail_shows_whether_from_is_proven(
+    desk: Desk, added: bytes, code: str, aligned: bool
+) -> None:
+    test_id = arrive(desk, added)
+    found = desk.get(f"/api/settings/smtp/test/{test_id}", as_=desk.admin).json
+    assert ("arrived", code, aligned) == (found["state"], found["code"], found["aligned"])
+    assert "example.com" in found["summary"]
+    assert aligned == (found["remedy"] == "")
+    assert [] == desk.world.store.tickets("acme")[0]
+    assert [] == desk.world.mailbox.mails
+
+
+def test_the_copy_shows_that_the_provider_rewrote_from(desk: Desk) -> None:
+    desk.probe.attempt = COPIED
+    answer = desk.post("/api/settings/smtp/test", {**FORM, "provider": "gmail"}, as_=desk.admin).json
+    copy_to, sent = desk.probe.copies[-1]
+    # Gmail puts its own address into From; other programs take unknown fields off as well.
+    changed = sent.replace(b"<support@example.com>", b"<owner@gmail.com>").replace(
+        b"X-Servelo-Stamp", b"X-Gone"
+    )
+    assert changed != sent
+    desk.world.receive(PROVEN + changed, copy_to)
+    found = desk.get(f"/api/settings/smtp/test/{answer['test_id']}", as_=desk.admin).json
+    assert ("from_rewritten", True) == (found["code"], found["from_rewritten"])
+    assert "owner@gmail.com" in found["summary"]
+    assert "Send mail as" in found["remedy"]
+    assert [] == desk.world.store.tickets("acme")[0]
+
+
+def test_the_arrival_is_waited_for_and_belongs_to_its_tenant(desk: Desk) -> None:
+    desk.probe.attempt = COPIED
+    test_id = desk.post("/api/settings/smtp/test", FORM, as_=desk.admin).json["test_id"]
+    path = f"/api/settings/smtp/test/{test_id}"
+    assert "waiting" == desk.get(path, as_=desk.admin).json["state"]
+    assert 403 == desk.get(path, as_=desk.tech).status
+    assert 404 == desk.get("/api/settings/smtp/test/01jjjjjjjjjjjjjjjjjjjjjjjj", as_=desk.admin).status
+
+
+def test_without_a_copy_there_is_nothing_to_wait_for(desk: Desk) -> None:
+    assert desk.post("/api/settings/smtp/test", FORM, as_=desk.admin).json["test_id"] is None
+
+
+def test_mail_to_a_made_up_test_address_makes_no_ticket_and_no_result(desk: Desk) -> None:
+    made_up = "01aaaaaaaaaaaaaaaaaaaaaaaa"
+    desk.world.receive(mail(), f"acme+test-{made_up}@serveloapp.com")
+    assert [] == desk.world.store.tickets("acme")[0]
+    assert 404 == desk.get(f"/api/settings/smtp/test/{made_up}", as_=desk.admin).status
+
+
+def test_a_copy_that_comes_twice_counts_once(desk: Desk) -> None:
+    test_id = arrive(desk, FOREIGN)
+    copy_to, sent = desk.probe.copies[-1]
+    desk.world.receive(PROVEN + sent, copy_to)
+    assert "not_aligned" == desk.get(f"/api/settings/smtp/test/{test_id}", as_=desk.admin).json["code"]

@@ -328,3 +328,94 @@ def test_the_function_opens_the_envelope_of_sns_and_fails_only_what_it_must(
     answer = app.feedback_handler({"Records": records}, context)
     assert [{"itemIdentifier": "3"}] == answer["batchItemFailures"]
     assert DeliveryState.BOUNCED is state(world, job)
+
+
+# ---- complaints that arrive by mail ------------------------------------------------------------------------
+
+
+def abuse_report(message_id: str, *, kind: str = "abuse", recipient: str = "") -> bytes:
+    """An abuse report (RFC 5965) as feedback loops send it, with the returned mail's header."""
+    lines = [
+        "From: Feedback Loop <fbl@isp.example>",
+        f"To: {ACME}",
+        "Subject: complaint",
+        "Message-ID: <arf-1@isp.example>",
+        "MIME-Version: 1.0",
+        "Content-Type: multipart/report; report-type=feedback-report; boundary=x",
+        "",
+        "--x",
+        "Content-Type: text/plain",
+        "",
+        "This is an email abuse report.",
+        "--x",
+        "Content-Type: message/feedback-report",
+        "",
+        f"Feedback-Type: {kind}",
+        "User-Agent: isp/1",
+        "Version: 1",
+        *([f"Original-Rcpt-To: <{recipient}>"] if recipient else []),
+        "",
+        "--x",
+        "Content-Type: message/rfc822",
+        "",
+        f"Message-ID: <{message_id}>",
+        "Subject: a mail of ours",
+        "",
+        "...",
+        "--x--",
+    ]
+    return ("\r\n".join(lines) + "\r\n").encode()
+
+
+@pytest.mark.parametrize("recipient", ["", "ada@customer.example"])
+@pytest.mark.parametrize("address", [ACME, "abuse@serveloapp.com"])
+def test_a_complaint_by_mail_lands_on_the_mail_that_it_speaks_of(
+    world: World, recipient: str, address: str
+) -> None:
+    job = sent(world)
+    before = len(world.store.jobs("-")[0])
+    world.receive(abuse_report(job.message_id, recipient=recipient), address)
+    after = world.store.job("acme", job.id)
+    assert (DeliveryState.COMPLAINED, "complaint", "abuse") == (
+        after.state,
+        after.error_code,
+        after.error_detail,
+    )
+    assert ["complaint"] == [s["reason"] for s in world.store.suppressions("acme")[0]]
+    assert 1 == len(world.store.tickets("acme")[0])
+    # What came to abuse@ is the operator's to read as well.
+    assert (address != ACME) == (len(world.store.jobs("-")[0]) > before)
+
+
+def test_a_complaint_about_the_id_that_ses_gave_is_found(world: World) -> None:
+    job = sent(world)
+    world.receive(abuse_report(world.store.job("acme", job.id).remote_message_id), ACME)
+    assert DeliveryState.COMPLAINED is world.store.job("acme", job.id).state
+
+
+@pytest.mark.parametrize("kind", ["not-spam", "auth-failure", "opt-out"])
+def test_a_report_that_is_no_persons_complaint_changes_nothing(world: World, kind: str) -> None:
+    job = sent(world)
+    world.receive(abuse_report(job.message_id, kind=kind), ACME)
+    assert DeliveryState.ACCEPTED is world.store.job("acme", job.id).state
+    assert [] == world.store.suppressions("acme")[0]
+
+
+@pytest.mark.parametrize(
+    ("change", "recipient", "address"),
+    [
+        (lambda job: "01aaaaaaaaaaaaaaaaaaaaaaaa" + job.message_id[26:], "", ACME),
+        (lambda job: job.message_id, "somebody@else.example", ACME),
+        (lambda job: job.message_id, "", "globex@serveloapp.com"),
+    ],
+    ids=["an id that we never gave", "another recipient", "at another tenant's address"],
+)
+def test_a_complaint_without_proof_changes_nothing(
+    world: World, change, recipient: str, address: str
+) -> None:
+    world.tenant("globex")
+    job = sent(world)
+    world.receive(abuse_report(change(job), recipient=recipient), address)
+    assert DeliveryState.ACCEPTED is world.store.job("acme", job.id).state
+    assert [] == world.store.suppressions("acme")[0]
+    assert [] == world.store.suppressions("globex")[0]

@@ -411,3 +411,37 @@ def test_closing_is_polite_and_sending_goes_on_afterwards(authority, connect):
             _send(connections, _login(running))
         _send(connections, _login(running))
         assert 2 == running.sessions
+
+
+# -- the copy of a test mail ---------------------------------------------------------------------------------
+
+
+def _probe(connect, running, **given):
+    return connect(running).probe(
+        _login(running), MAIL, envelope_sender=USERNAME, recipient=RECIPIENT, budget_seconds=5.0, **given
+    )
+
+
+def test_a_test_mail_goes_to_both_recipients_in_one_transaction(connect, authority):
+    with smtp_servers.scripted_server(authority.good) as running:
+        attempt = _probe(connect, running, copy_to="acme+test-1@serveloapp.com")
+    assert ("accepted", True) == (attempt.code, attempt.copied)
+    assert 1 == len(running.delivered)
+
+
+@pytest.mark.parametrize(
+    ("second", "sessions"),
+    [(b"550 5.1.1 no\r\n", 1), (b"450 4.2.1 later\r\n", 1), (b"421 4.3.0 bye\r\n", 2), (DROP, 2), (ABORT, 2)],
+)
+def test_a_server_that_refuses_the_copy_still_gets_the_test_mail(connect, authority, second, sessions):
+    answers = {"RCPT": (b"250 2.1.5 OK\r\n", second)}
+    with smtp_servers.scripted_server(authority.good, answers) as running:
+        attempt = _probe(connect, running, copy_to="acme+test-1@serveloapp.com")
+    assert ("accepted", False) == (attempt.code, attempt.copied)
+    assert (1, sessions) == (len(running.delivered), running.sessions)
+
+
+def test_a_refused_test_mail_is_refused_whatever_becomes_of_the_copy(connect, authority):
+    with smtp_servers.aiosmtpd_server(authority.good, answers={"DATA": "554 5.7.1 spam"}) as running:
+        attempt = _probe(connect, running, copy_to="acme+test-1@serveloapp.com")
+    assert ("content_refused", False, 1) == (attempt.code, attempt.copied, running.sessions)

@@ -33,6 +33,7 @@ if TYPE_CHECKING:
     from servelo.services.replay import Replay
     from servelo.services.route_inbound import Router
     from servelo.services.tenants import Tenants
+    from servelo.services.trial_mails import TrialMails
 
 
 # What an init phase makes stays: searching it for garbage, again and again, took a seventh of a cold
@@ -182,6 +183,13 @@ def feedback() -> Feedback:
 
 
 @cache
+def trial_mails() -> TrialMails:
+    from servelo.services.trial_mails import TrialMails
+
+    return TrialMails(store(), clock())
+
+
+@cache
 def router() -> Router:
     return router_on(store(), queue(), clock())
 
@@ -203,6 +211,7 @@ def router_on(store: Any, queue: Any, clock: Any) -> Router:
         operator_inbox=s.operator_inbox,
         shared_sender=s.shared_sender,
         feedback=feedback().dsn,
+        trial=trial_mails().arrived,
     )
 
 

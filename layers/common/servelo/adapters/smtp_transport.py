@@ -224,6 +224,8 @@ class SmtpSession:
         self._transcript: list[str] = []
         self.mails = 0
         self.used_at = 0.0
+        self.asked_for_copy = False
+        self.copied: bool | None = None
 
     @property
     def transcript(self) -> tuple[str, ...]:
@@ -370,8 +372,8 @@ class SmtpSession:
         if reply.code != 235:
             raise self._refusal(reply)
 
-    def send(self, message: bytes, *, envelope_sender: str, recipient: str) -> Reply:
-        """Hand over one mail and return the server's acceptance.
+    def send(self, message: bytes, *, envelope_sender: str, recipient: str, copy_to: str = "") -> Reply:
+        """Hand over one mail and return the server's acceptance. *copy_to*: see ``SmtpProbe``.
 
         Raises:
             SmtpFailure: ``unknown`` only when the final dot had been given to the network.
@@ -383,6 +385,12 @@ class SmtpSession:
         )
         self._stage = SmtpStage.RCPT
         self._command_expecting(f"RCPT TO:<{recipient}>", (250, 251))
+        if copy_to:
+            self.asked_for_copy = True
+            answer = self._command(f"RCPT TO:<{copy_to}>")
+            if answer.code == 421:
+                raise self._refusal(answer)
+            self.copied = answer.code in (250, 251)
         self._stage = SmtpStage.DATA
         self._command_expecting("DATA", (354,))
         return self._hand_over(data)
@@ -720,14 +728,26 @@ class SmtpConnections:
         envelope_sender: str,
         recipient: str,
         budget_seconds: float,
+        copy_to: str = "",
     ) -> SmtpAttempt:
         """Send one mail over a fresh connection and return what happened (``domain.smtp.SmtpProbe``)."""
         session = self._session(login, TimeLimits.within(budget_seconds))
+        budget = Budget(budget_seconds)
         try:
             sender, to = _envelope(envelope_sender, recipient)
-            session.open(Budget(budget_seconds))
-            reply = session.send(message, envelope_sender=sender, recipient=to)
+            session.open(budget)
+            reply = session.send(message, envelope_sender=sender, recipient=to, copy_to=copy_to)
         except SmtpFailure as failure:
+            if copy_to and session.asked_for_copy and session.copied is None:
+                # The server broke off over the second recipient: the test is about the first.
+                session.close()
+                return self.probe(
+                    login,
+                    message,
+                    envelope_sender=envelope_sender,
+                    recipient=recipient,
+                    budget_seconds=max(0.05, budget.left()),
+                )
             # Only lines that are SMTP are kept, and none before the address guard passed.
             transcript = () if failure.stage is SmtpStage.DNS else session.transcript
             return SmtpAttempt(
@@ -736,7 +756,13 @@ class SmtpConnections:
         finally:
             session.close()
         return SmtpAttempt(
-            SmtpOutcome.ACCEPTED, SmtpStage.DONE, "accepted", reply.code, reply.text, session.transcript
+            SmtpOutcome.ACCEPTED,
+            SmtpStage.DONE,
+            "accepted",
+            reply.code,
+            reply.text,
+            session.transcript,
+            copied=session.copied is True,
         )
 
     def send(

@@ -72,6 +72,7 @@ class SmtpAttempt:
         words: the server's last answer, one line, without the password.
         transcript: the session's lines, ``C: `` ours, ``S: `` the server's, without the password, in
             whatever form it was sent.
+        copied: the server also took the mail for the second recipient that was asked for.
     """
 
     outcome: SmtpOutcome
@@ -80,10 +81,14 @@ class SmtpAttempt:
     reply_code: int = 0
     words: str = ""
     transcript: tuple[str, ...] = ()
+    copied: bool = False
 
 
 class SmtpProbe(Protocol):
-    """Sends one mail over a fresh connection and never raises: the result says what happened."""
+    """Sends one mail over a fresh connection and never raises: the result says what happened.
+
+    *copy_to* is a second envelope recipient, which may fail without a word: the test is about the first.
+    """
 
     def __call__(
         self,
@@ -93,6 +98,7 @@ class SmtpProbe(Protocol):
         envelope_sender: str,
         recipient: str,
         budget_seconds: float,
+        copy_to: str = "",
     ) -> SmtpAttempt: ...
 
 

@@ -15,7 +15,7 @@ from servelo.mail import attachments as files
 from servelo.mail import charset, headers, mime, plain_text
 from servelo.mail.address import Mailbox, MailboxList, parse_mailboxes
 from servelo.mail.dates import parse_date
-from servelo.mail.inbound_mail import Attachment, Bounce, InboundMail, MachineMail, ReplyBody
+from servelo.mail.inbound_mail import Attachment, Bounce, Complaint, InboundMail, MachineMail, ReplyBody
 from servelo.mail.mime import Part
 
 MAX_SUBJECT_CHARS = 998  # RFC 5322 2.1.1
@@ -181,6 +181,7 @@ def _read(raw: bytes, root: Part, reading: _Reading) -> InboundMail:
         "The signals", MachineMail(), _classify, root, decoded, subject, from_.addr_spec if from_ else ""
     )
     bounce = reading.attempt("The delivery report", Bounce(), _read_bounce, root, machine.signals)
+    complaint = reading.attempt("The complaint", Complaint(), _read_complaint, root)
     return InboundMail(
         message_id=message_ids[0] if message_ids else _derived_id(raw),
         message_id_derived=not message_ids,
@@ -201,6 +202,7 @@ def _read(raw: bytes, root: Part, reading: _Reading) -> InboundMail:
         attachments=attachments,
         machine=machine,
         bounce=bounce,
+        complaint=complaint,
         headers=decoded,
         warnings=tuple(reading.warnings),
         size_bytes=len(raw),
@@ -636,3 +638,9 @@ def _read_bounce(root: Part, signals: tuple[str, ...]) -> Bounce:
     from servelo.mail.bounce import read_bounce
 
     return read_bounce(root, signals)
+
+
+def _read_complaint(root: Part) -> Complaint:
+    from servelo.mail.bounce import read_complaint
+
+    return read_complaint(root)

@@ -145,6 +145,11 @@ class Complaint:
     def __bool__(self) -> bool:
         return bool(self.feedback_type)
 
+    @property
+    def by_a_person(self) -> bool:
+        """Whether somebody called the mail spam; ``not-spam`` and ``auth-failure`` say something else."""
+        return self.feedback_type in ("abuse", "fraud", "virus", "other")
+
 
 @dataclass(frozen=True, slots=True)
 class InboundMail:
@@ -188,6 +193,7 @@ class InboundMail:
     attachments: tuple[Attachment, ...] = ()
     machine: MachineMail = field(default_factory=MachineMail)
     bounce: Bounce = field(default_factory=Bounce)
+    complaint: Complaint = field(default_factory=Complaint)
     headers: tuple[tuple[str, str], ...] = ()
     warnings: tuple[str, ...] = ()
     size_bytes: int = 0

@@ -488,6 +488,22 @@ SMTP_TEST = thing(
         "remedy": TEXT,
         "recipient": noted(TEXT, "Where the test mail went: your own address."),
         "transcript": items(TEXT),
+        "test_id": noted(
+            {"type": ["string", "null"]}, "Ask by it how the mail arrived; null when that cannot be seen."
+        ),
+    },
+)
+SMTP_ARRIVAL = thing(
+    "SmtpArrival",
+    {
+        "state": noted(TEXT, "`waiting` or `arrived`."),
+        "code": noted(
+            TEXT, "`aligned`, `not_aligned`, `from_rewritten`, `not_visible`; empty while waiting."
+        ),
+        "summary": TEXT,
+        "remedy": TEXT,
+        "from_rewritten": FLAG,
+        "aligned": noted({"type": ["boolean", "null"]}, "null when the mail does not show it."),
     },
 )
 PROVIDERS = thing(

@@ -126,6 +126,7 @@ PATH_FIELDS: Mapping[str, Field] = {
         example="01k9zzzzzzzzzzzzzzzzzzzzzz-f0",
     ),
     "email_id": Pattern(pattern=_ID, remedy="A mail's id.", example="01k9zzzzzzzzzzzzzzzzzzzzzz"),
+    "test_id": Pattern(pattern=_ID, remedy="A Send Test's id.", example="01k9zzzzzzzzzzzzzzzzzzzzzz"),
     "inbound_id": Pattern(pattern=_ID, remedy="A delivery's id.", example="01k9zzzzzzzzzzzzzzzzzzzzzz"),
     "email": Email(doc="A member's address, percent-encoded.", example="ada@acme.example"),
     "queue": Pattern(pattern=r"inbound|outbound", remedy="inbound or outbound.", example="inbound"),

@@ -139,7 +139,7 @@ def drop_smtp(call: Call) -> None:
     "object tests what is saved. Ten an hour.",
 )
 def test_smtp(call: Call) -> Json:
-    report = call.services.settings.test_smtp(
+    report, test_id = call.services.settings.test_smtp(
         call.caller.of_tenant, call.body, recipient=call.caller.email, recipient_name=call.caller.name
     )
     return {
@@ -151,7 +151,22 @@ def test_smtp(call: Call) -> Json:
         "remedy": report.remedy,
         "recipient": call.caller.email,
         "transcript": list(report.transcript),
+        "test_id": test_id or None,
     }
+
+
+@route(
+    "GET",
+    "/api/settings/smtp/test/{test_id}",
+    who=Who.TEAM,
+    action=Action.SMTP_WRITE,
+    summary="How a test mail arrived: whether From was rewritten, and whether its domain is proven",
+    answer=answers.SMTP_ARRIVAL,
+    note="`waiting` until the copy that goes to an address of ours has arrived; usually a few seconds. 404 "
+    "a day later.",
+)
+def test_arrival(call: Call) -> Json:
+    return call.services.settings.test_arrival(call.caller.slug, call.path["test_id"])
 
 
 @route(

@@ -1,4 +1,4 @@
-"""Feedback: what became of a mail after a server accepted it, from SES events and from bounces that arrive.
+"""Feedback: what became of a mail after a server accepted it: SES events, bounces and complaints by mail.
 
 Both land on the very job, and a job belongs to a comment, so the portal shows it there. Events come in any
 order and more than once: a later state never falls back to an earlier one.
@@ -87,11 +87,16 @@ class Feedback:
         return FeedbackOutcome(kind, slug, job_id, state)
 
     def dsn(self, slug_and_job: str, mail: InboundMail, now: datetime) -> bool:
-        """Apply a bounce that arrived at an address of ours to the mail that it speaks of."""
+        """Apply a bounce or complaint that arrived at an address of ours to the mail that it speaks of."""
         slug, _, job_id = slug_and_job.partition("/")
         job: OutboundJob | None = self._store.job(slug, job_id)
         if job is None:
             return False
+        if mail.complaint.by_a_person:
+            said = mail.complaint.feedback_type
+            self._move(slug, job_id, DeliveryState.COMPLAINED, "complaint", said)
+            self._suppress(slug, job.recipient, "complaint", said, now, COMPLAINT_DAYS)
+            return True
         for report in mail.bounce.recipients:
             # Behind an alias or a forward the address that failed is not the one that we wrote to.
             named = (identity(report.recipient), identity(report.original_recipient))

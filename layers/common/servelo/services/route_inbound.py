@@ -39,7 +39,7 @@ from servelo.mail.authentic import is_suspect, is_verified
 from servelo.mail.inbound import read_mail
 from servelo.mail.inbound_mail import Attachment, InboundMail
 from servelo.mail.reply_token import KeyRing, ReplyClaim, TokenRole
-from servelo.services import budgets
+from servelo.services import budgets, trial_mails
 from servelo.services.compose import Composer
 from servelo.services.decide import Action, Decision, Facts, Sender, Thread, TicketAge, WayIn, decide
 from servelo.services.ports import (
@@ -120,6 +120,8 @@ class _Work:
     verified: bool = False
     sender: str = ""
     own_mail: bool = False
+    complained_of: OutboundJob | None = None
+    trial_id: str = ""  # of a Send Test whose copy this is
     number: int = 0  # allocated once, kept over the tries
     files: tuple[StoredFile, ...] | None = None
     replaces: InboundRecord | None = None
@@ -151,6 +153,7 @@ class Router:
         operator_inbox: str,
         shared_sender: str,
         feedback: Callable[[str, InboundMail, datetime], bool] | None = None,
+        trial: Callable[[str, str, Sequence[tuple[str, str]], datetime], None] | None = None,
     ) -> None:
         self._store = store
         self._raw_mails = raw_mails
@@ -163,6 +166,7 @@ class Router:
         self._operator_inbox = operator_inbox
         self._shared_sender = identity(shared_sender)
         self._feedback = feedback
+        self._trial = trial
 
     # ---- the way of a mail -----------------------------------------------------------------------
 
@@ -203,6 +207,8 @@ class Router:
         """Route one delivery of a mail that was read already. *replaces* is the record to decide anew."""
         work = self._begin(delivery, mail, raw_size)
         work.replaces = replaces
+        if work.trial_id and self._trial is not None:
+            self._trial(work.slug, work.trial_id, mail.headers, work.now)
         for _ in range(DECISION_TRIES):
             facts = self._gather(work)
             record = work.known.record
@@ -338,6 +344,9 @@ class Router:
             work.way_in = WayIn.SLUG
             valid = ids.MIN_SLUG_LENGTH <= len(base) <= ids.MAX_SLUG_LENGTH
             work.slug = base if valid and ids.SLUG_PATTERN.fullmatch(base) else NO_TENANT
+            work.trial_id = trial_mails.id_of(local) if work.slug != NO_TENANT else ""
+            # A provider may have taken our stamp off: what goes to such an address never makes a ticket.
+            work.own_mail = work.own_mail or bool(work.trial_id)
         return work
 
     def _read_token(self, work: _Work, token: str) -> None:
@@ -407,8 +416,10 @@ class Router:
                 or work.ticket.client_id == work.claim.client_id
                 or _was_requester(work.ticket, work.claim.client_id, slug)
             )
-        bounce = bool(mail.bounce)
         from_tenant = self._is_tenant_sender(work, tenant)
+        # A complaint that proves nothing is a mail like any other: somebody may want to read it.
+        work.complained_of = self._complained_job(work)
+        bounce = bool(mail.bounce) or work.complained_of is not None
         forwards = False
         work.requester = mail.from_
         if (
@@ -440,7 +451,7 @@ class Router:
             own_mail=work.own_mail,
             duplicate=self._is_duplicate(work),
             bounce=bounce,
-            bounce_matches=bounce and self._bounce_matches(work),
+            bounce_matches=work.complained_of is not None or (bounce and self._bounce_matches(work)),
             automatic=mail.machine.automatic,
             withhold_answer=mail.machine.withhold_answer or from_tenant,
             signals=(*mail.machine.signals, "own_address") if from_tenant else mail.machine.signals,
@@ -573,7 +584,22 @@ class Router:
         return self._feedback is not None and self._bounced_job(work) is not None
 
     def _bounced_job(self, work: _Work) -> OutboundJob | None:
-        for message_id in work.mail.bounce.original_message_ids[:20]:
+        bounce = work.mail.bounce
+        named = [each for r in bounce.recipients for each in (r.recipient, r.original_recipient)]
+        return self._reported_job(work, bounce.original_message_ids, named)
+
+    def _complained_job(self, work: _Work) -> OutboundJob | None:
+        """The mail of ours that a person called spam, if the report proves that it has seen it."""
+        complaint = work.mail.complaint
+        if self._feedback is None or not complaint.by_a_person:
+            return None
+        return self._reported_job(work, complaint.original_message_ids, complaint.recipients)
+
+    def _reported_job(
+        self, work: _Work, message_ids: Sequence[str], recipients: Sequence[str]
+    ) -> OutboundJob | None:
+        """The mail that has one of *message_ids* and, where the report names any, one of *recipients*."""
+        for message_id in message_ids[:20]:
             own = thread.own_job(message_id, self._domain)
             found = (own[1], own[0]) if own else self._store.sent_job(message_id)
             if not found:
@@ -582,12 +608,7 @@ class Router:
             if work.slug not in (NO_TENANT, slug):
                 continue  # a report at one tenant's address says nothing of another tenant's mail
             job: OutboundJob | None = self._store.job(slug, job_id)
-            named = {
-                identity(each)
-                for r in work.mail.bounce.recipients
-                for each in (r.recipient, r.original_recipient)
-                if each
-            }
+            named = {identity(each) for each in recipients if each}
             if job is not None and (identity(job.recipient) in named or not named):
                 return job
         return None
@@ -598,6 +619,9 @@ class Router:
         tenant = work.known.tenant
         composer = Composer(self._domain, self._portal_url, self._ring())
         change = Change(slug=work.slug)
+        if work.complained_of is not None and work.way_in is WayIn.OPERATOR and self._feedback:
+            # The operator reads it as well, or is told that more of them wait.
+            self._feedback(f"{work.complained_of.slug}/{work.complained_of.id}", work.mail, work.now)
         if decision.action is Action.NEW_TICKET and tenant:
             change = self._new_ticket(work, decision, tenant, composer)
         elif decision.action is Action.COMMENT and tenant and work.ticket:
@@ -614,7 +638,7 @@ class Router:
                 jobs = self._quarantine_notices(work, tenant, composer)
                 change = replace(change, jobs=jobs, caps=(cap,))
         elif decision.action is Action.APPLY_BOUNCE and self._feedback:
-            job = self._bounced_job(work)
+            job = work.complained_of or self._bounced_job(work)
             if job is not None:
                 self._feedback(f"{job.slug}/{job.id}", work.mail, work.now)
         if decision.explain:

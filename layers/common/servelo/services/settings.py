@@ -22,6 +22,7 @@ from servelo.mail.reply_token import KeyRing
 from servelo.services import smtp_settings
 from servelo.services.ports import Clock, PasswordVault
 from servelo.services.tenant_changes import change_tenant, refuse_own
+from servelo.services.trial_mails import TrialMails, copy_address
 
 TEST_COUNTS_FOR = timedelta(hours=1)
 TESTS_AN_HOUR = 10
@@ -90,8 +91,11 @@ class TenantSettings:
 
     def test_smtp(
         self, tenant: Tenant, form: Mapping[str, Any], *, recipient: str, recipient_name: str
-    ) -> smtp_settings.TestReport:
+    ) -> tuple[smtp_settings.TestReport, str]:
         """Send a test mail to *recipient* through *form*, or through what is saved when it is empty.
+
+        Returns the report, and the id by which ``test_arrival`` tells how the mail arrived: ``""`` when the
+        server did not take the copy that shows it.
 
         Raises:
             InvalidInput: a field is wrong, or nothing is saved yet.
@@ -102,6 +106,8 @@ class TenantSettings:
         name = f"smtp-test#{int(now.timestamp()) // HOUR}"
         if not self.store.count(tenant.slug, name, TESTS_AN_HOUR, HOUR, now):
             raise TooMany("ten tests in an hour are enough; wait a little")
+        test_id = ids.sortable_id(now.timestamp())
+        self._trials().expect(tenant.slug, test_id, login)
         report = smtp_settings.run_send_test(
             login,
             tenant=tenant,
@@ -109,13 +115,21 @@ class TenantSettings:
             recipient_name=recipient_name,
             probe=self.probe(),
             mail_domain=self.mail_domain,
-            job_id=ids.sortable_id(now.timestamp()),
+            job_id=test_id,
             now=now,
+            copy_to=copy_address(tenant.slug, test_id, self.mail_domain),
         )
         if report.ok:
             kept = json.dumps({"fingerprint": self._fingerprint(tenant.slug, login), "at": now.isoformat()})
             self.store.once_end(tenant.slug, _TESTED, "", kept, now)
-        return report
+        return report, test_id if report.copied else ""
+
+    def test_arrival(self, slug: str, test_id: str) -> dict[str, Any]:
+        """Return how a test mail arrived at an address of ours. Raises NotFound."""
+        return self._trials().result(slug, test_id)
+
+    def _trials(self) -> TrialMails:
+        return TrialMails(self.store, self.clock)
 
     def save_smtp(self, slug: str, form: Mapping[str, Any]) -> SmtpAccount:
         """Save the account; the next mail uses it.

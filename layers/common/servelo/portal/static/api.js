@@ -222,6 +222,7 @@ export const team = (client) => ({
     smtp: (signal) => client.get("/api/settings/smtp", {}, signal),
     saveSmtp: (body) => client.put("/api/settings/smtp", body),   // 409 test_first: Send Test comes before Save
     testSmtp: (body) => client.post("/api/settings/smtp/test", body),
+    arrival: (id, signal) => client.get(`/api/settings/smtp/test/${encodeURIComponent(id)}`, {}, signal),
     dropSmtp: () => client.remove("/api/settings/smtp"),
     providers: (signal) => client.get("/api/settings/smtp/providers", {}, signal),
     preview: (kind, signal) => client.get("/api/settings/preview", { kind }, signal),

@@ -21,6 +21,25 @@ function testResult(result, fields) {
     result.transcript?.length ? el("details", null, el("summary", null, "What was said between us and the server"), el("pre", { class: "transcript", tabindex: "0" }, result.transcript.join("\n"))) : null);
 }
 
+/** Asks how the test mail arrived until it has, or two minutes are over; says it below the result. */
+async function tellArrival(result, id, { api, signal }) {
+  if (!id) return;
+  const line = el("div", { class: "stack", dataset: { arrival: "waiting" } }, el("div", { class: "notice" }, el("span", { class: "spin" }), "Waiting for a copy of the test mail, to see what receivers make of it. You need not wait: Save already works."));
+  result.append(line);
+  for (const end = Date.now() + 120000; Date.now() < end && !signal.aborted;) {
+    await new Promise((go) => setTimeout(go, 3000));
+    if (!line.isConnected) return;
+    let found;
+    try { found = await api.settings.arrival(id, signal); } catch { continue; }
+    if (found.state !== "arrived") continue;
+    line.dataset.arrival = found.code;
+    replace(line, found.code === "aligned" ? notice("good", found.summary) : notice("warn", el("strong", null, found.summary), found.remedy ? el("p", null, el("strong", null, "What to do: "), found.remedy) : null));
+    return;
+  }
+  line.dataset.arrival = "none";
+  replace(line, notice("", "No copy of the test mail has arrived here, so it cannot be seen whether From stays as it is and whether receivers trust it. Look at the mail in your inbox: its sender should be your From email, without “via”."));
+}
+
 export async function outboundCard(box, { api, can, settings, signal }) {
   if (!can("admin")) {
     replace(box, el("section", { class: "card stack" }, el("h2", null, "Outbound Email (SMTP)"), notice("", "Only an admin sees and changes the account that mail goes out through.")));
@@ -43,7 +62,7 @@ export async function outboundCard(box, { api, can, settings, signal }) {
     card(now.breaker === "open" ? notice("bad", el("strong", null, "Your account refuses our mail. "), now.breaker_reason ? `(${now.breaker_reason.replaceAll("_", " ")}) ` : "", "Meanwhile mail goes out through the shared address; answers still find their ticket.") : notice("good", "Your mail goes out through your own account."),
       el("dl", { class: "pairs" }, [["Server", `${now.host}, port ${now.port}`], ["Username", now.username], ["Password", "saved, never shown"], ["From", person({ name: now.from_name, email: now.from_email || now.username })], ["Last test", now.tested_at ? moment(now.tested_at) : "not with these values"]].map(([k, v]) => [el("dt", null, k), el("dd", null, v)])),
       el("div", { class: "actions" }, button("Configure", () => edit(now)),
-        button("Send Test", async () => { replace(result, working()); try { replace(result, testResult(await api.settings.testSmtp({}))); } catch (problem) { replace(result); throw problem; } }, { image: "send" }),
+        button("Send Test", async () => { replace(result, working()); try { const found = await api.settings.testSmtp({}); replace(result, testResult(found)); tellArrival(result, found.test_id, { api, signal }); } catch (problem) { replace(result); throw problem; } }, { image: "send" }),
         button("Disconnect", async () => {
           if (!await confirm("Disconnect your account?", "Mail goes out from the shared address again. Tickets and their history stay as they are.", { yes: "Disconnect", danger: true })) return;
           await api.settings.dropSmtp();
@@ -91,7 +110,7 @@ export async function outboundCard(box, { api, can, settings, signal }) {
       const v = filled();
       if (!v) return;
       replace(result, working());
-      try { replace(result, testResult(await api.settings.testSmtp(v), fields)); result.scrollIntoView({ block: "nearest" }); } catch (problem) { replace(result); if (problem instanceof Problem) showProblem(problem, fields, line); else throw problem; }
+      try { const found = await api.settings.testSmtp(v); replace(result, testResult(found, fields)); tellArrival(result, found.test_id, { api, signal }); result.scrollIntoView({ block: "nearest" }); } catch (problem) { replace(result); if (problem instanceof Problem) showProblem(problem, fields, line); else throw problem; }
     }, { image: "send" });
     const saver = el("button", { type: "submit", class: "button main" }, "Save");
     const node = el("form", { novalidate: true, class: "stack", on: { submit: (event) => {
