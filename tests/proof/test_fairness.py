@@ -35,9 +35,8 @@ def test_a_dead_server_is_asked_a_few_times_and_holds_nobody_up(death: str, serv
     unknown = seen.states[DeliveryState.UNKNOWN]
     assert {1} == set(arrived.values())
     assert 3 * MAILS == len(arrived) + unknown
-    assert {DeliveryState.ACCEPTED: 3 * MAILS + 1 - unknown, DeliveryState.UNKNOWN: unknown} == dict(
-        seen.states
-    )
+    assert {DeliveryState.ACCEPTED, DeliveryState.UNKNOWN} >= set(seen.states)
+    assert 3 * MAILS + 1 == seen.states.total()
     # Each sender may be at it once before it can know, and once more on settings that it read a moment ago.
     assert seen.contacts <= 2 * SENDERS
     assert unknown <= (seen.contacts if death == "silent after the data" else 0)

@@ -42,6 +42,11 @@ if "AWS_LAMBDA_FUNCTION_NAME" in os.environ:
     gc.disable()
 
 
+# The sender function's time-out has room for both after a mail's own server used up its time.
+SES_CONNECT_SECONDS = 3
+SES_READ_SECONDS = 20
+
+
 class SystemClock:
     """The machine's clock, in UTC."""
 
@@ -88,8 +93,8 @@ def aws(service: str) -> Any:
 
     options: dict[str, Any] = {
         "retries": {"total_max_attempts": 1 if service == "sesv2" else 4, "mode": "standard"},
-        "connect_timeout": 3,
-        "read_timeout": 20,
+        "connect_timeout": SES_CONNECT_SECONDS,
+        "read_timeout": SES_READ_SECONDS,
     }
     if service == "s3":
         # Presigned addresses: objects under KMS refuse older signatures, and only the virtual style names the
