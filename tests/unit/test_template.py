@@ -612,13 +612,13 @@ def test_the_outputs_name_every_dns_record():
 
 
 def test_the_senders_time_holds_a_mail_at_its_own_server_and_then_by_ses() -> None:
+    from functions.sender.app import RESERVE_SECONDS
+
     from servelo import bootstrap
     from servelo.adapters.smtp_transport import TimeLimits
     from servelo.services.deliver import CLAIM
 
-    from functions.sender.app import RESERVE_SECONDS
-
-    timeout = properties("SenderFunction")["Timeout"]
+    timeout = transformed()["Resources"]["SenderFunction"]["Properties"]["Timeout"]
     assert timeout >= TimeLimits().total + RESERVE_SECONDS
     assert bootstrap.SES_CONNECT_SECONDS + bootstrap.SES_READ_SECONDS < RESERVE_SECONDS
     assert CLAIM.total_seconds() > timeout
