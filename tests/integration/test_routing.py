@@ -143,6 +143,23 @@ def test_a_long_text_for_many_people_fits_one_transaction(world: World):
     assert max(sizes) < 60_000
 
 
+def test_the_most_that_one_mail_can_cause_fits_one_transaction(world: World):
+    """A customer who is introduced by it, as many followers as may be, a large team and an assignee."""
+    tenant = world.store.tenant("acme")
+    members = tuple(Member(f"m{i}@acme.example", "", Role.ADMIN) for i in range(60))
+    world.store.put_tenant(replace(tenant, members=members))
+    world.receive(mail(from_="Nasty Name <ADA@customer.example>"), ACME, verdicts=UNPROVEN)
+    ticket = world.store.ticket("acme", 1)
+    world.store.edit_ticket(replace(ticket, assignee="m59@acme.example"), seen_version=ticket.version)
+    # A new key signs, so that the folded look-ups are written too.
+    world.ring = KeyRing((replace(world.ring.keys[0], state=KeyState.RETIRED), SigningKey(2, b"n" * 32)))
+    to = world.composer().reply_address(ticket, reply_token.TokenRole.CLIENT)
+    cc = ", ".join(f"p{i}@customer.example" for i in range(60))
+    (outcome,) = world.receive(mail(text="all at once", headers={"Cc": cc}), to)
+    assert outcome.outcome is Outcome.COMMENT_CLIENT
+    assert 16 + MAX_FOLLOWERS == len(outcome.jobs)
+
+
 def mail_id(world: World) -> str:
     return comments(world)[0].message_id
 

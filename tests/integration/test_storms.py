@@ -246,6 +246,17 @@ def test_a_flood_of_many_senders_is_bounded_for_the_team(world: World, monkeypat
     assert 16 == len(world.store.tickets("acme", limit=100)[0])
 
 
+def test_forged_mails_in_a_customers_name_do_not_hide_the_customers_own(
+    world: World, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setattr(budgets, "TOLD_PER_SENDER_AN_HOUR", 2)
+    for index in range(4):
+        world.receive(mail(subject=f"forged {index}"), ACME, verdicts=UNPROVEN)
+    world.receive(mail(subject="my own question"), ACME)
+    world.send_all()
+    assert 1 == sum("my own question" in subject for subject in to_admin(world))
+
+
 def test_words_on_many_tickets_are_bounded_for_the_team_too(world: World, monkeypatch: pytest.MonkeyPatch):
     """Each ticket has its own bound; a sender may have many tickets."""
     monkeypatch.setattr(budgets, "TOLD_PER_SENDER_AN_HOUR", 7)

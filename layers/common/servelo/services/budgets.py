@@ -75,6 +75,7 @@ def fit(
     jobs: Sequence[OutboundJob],
     *,
     sender: str,
+    proven: bool,
     by_team: bool,
     now: datetime,
     number: int = 0,
@@ -82,8 +83,9 @@ def fit(
 ) -> Fitted:
     """Drop of *jobs* those that have no budget left.
 
-    *sender* is the identity of who wrote; *number* the ticket of a comment, 0 for a new ticket; *used_up* are
-    names of counters that refused a moment ago. The team's own words are bounded by the ticket alone.
+    *sender* is the identity of who wrote, *proven* whether they did; *number* the ticket of a comment, 0 for a
+    new ticket; *used_up* are names of counters that refused a moment ago. The team's own words are bounded by
+    the ticket alone.
     """
     told = [job for job in jobs if job.kind is MailKind.NOTIFICATION]
     updates = [job for job in jobs if job.kind is MailKind.TICKET_UPDATE]
@@ -101,7 +103,7 @@ def fit(
             )
         caps.append(on_ticket)
     if told and not by_team:
-        telling = _told(sender, now)
+        telling = _told(sender, proven, now)
         if _any(telling, used_up):
             told = []
             warnings.append("The team was not told of this by mail: too much came within one hour.")
@@ -139,12 +141,12 @@ def confirmations(sender: str, now: datetime) -> tuple[Cap, ...]:
     )
 
 
-def forwards(sender: str, now: datetime) -> tuple[Cap, ...]:
+def forwards(sender: str, proven: bool, now: datetime) -> tuple[Cap, ...]:
     """Return the counters that a forward to the operator uses; *sender* may be ``""``."""
-    person = digest(sender)
+    person, kind = _apart(sender, proven)
     return (
         Cap(f"forward#{person}#{_hour(now)}", FORWARDS_PER_SENDER_AN_HOUR, HOUR),
-        Cap(f"forward-all#{_shard(person)}#{_hour(now)}", FORWARDS_PER_SHARD_AN_HOUR, HOUR),
+        Cap(f"forward-all#{kind}{_shard(person)}#{_hour(now)}", FORWARDS_PER_SHARD_AN_HOUR, HOUR),
     )
 
 
@@ -175,12 +177,17 @@ def digest(text: str) -> str:
     return hashlib.sha256(text.encode("utf-8", "replace")).hexdigest()[:24]
 
 
-def _told(sender: str, now: datetime) -> tuple[Cap, ...]:
-    person = digest(sender)
+def _told(sender: str, proven: bool, now: datetime) -> tuple[Cap, ...]:
+    person, kind = _apart(sender, proven)
     return (
         Cap(f"told#{person}#{_hour(now)}", TOLD_PER_SENDER_AN_HOUR, HOUR),
-        Cap(f"told-all#{_shard(person)}#{_hour(now)}", TOLD_PER_TENANT_SHARD_AN_HOUR, HOUR),
+        Cap(f"told-all#{kind}{_shard(person)}#{_hour(now)}", TOLD_PER_TENANT_SHARD_AN_HOUR, HOUR),
     )
+
+
+def _apart(sender: str, proven: bool) -> tuple[str, str]:
+    """Return the sender's digest and a mark: what anybody may forge uses up nothing of who is proven."""
+    return (digest(sender), "") if proven else (digest(f"?{sender}"), "u")
 
 
 def _relayed(sender: str, now: datetime, mails: int) -> tuple[Cap, ...]:

@@ -575,7 +575,7 @@ class Router:
     def _caps(self, work: _Work) -> tuple[Cap, ...]:
         """The counters that an automatic answer to this sender uses, or a forward to the operator."""
         if work.way_in is WayIn.OPERATOR:
-            return budgets.forwards(work.sender, work.now)
+            return budgets.forwards(work.sender, work.verified, work.now)
         if not work.sender or (work.slug == NO_TENANT and work.way_in is not WayIn.BAD_TOKEN):
             return ()
         return budgets.confirmations(work.sender, work.now)
@@ -738,6 +738,7 @@ class Router:
             tenant,
             jobs,
             sender=work.sender,
+            proven=work.verified,
             by_team=decision.author == "team",
             now=work.now,
             number=number,

@@ -409,6 +409,7 @@ class Tickets:
                     tenant,
                     jobs,
                     sender=identity(author.email),
+                    proven=True,
                     by_team=False,
                     now=comment.created_at,
                     used_up=used_up,
