@@ -83,9 +83,9 @@ def fit(
 ) -> Fitted:
     """Drop of *jobs* those that have no budget left.
 
-    *sender* is the identity of who wrote, *proven* whether they did; *number* the ticket of a comment, 0 for a
-    new ticket; *used_up* are names of counters that refused a moment ago. The team's own words are bounded by
-    the ticket alone.
+    *sender* is the identity of who wrote, *proven* whether they did; *number* the ticket of a comment, 0 for
+    a new ticket; *used_up* are names of counters that refused a moment ago. The team's own words are bounded
+    by the ticket alone.
     """
     told = [job for job in jobs if job.kind is MailKind.NOTIFICATION]
     updates = [job for job in jobs if job.kind is MailKind.TICKET_UPDATE]
