@@ -1,4 +1,4 @@
-"""What a mail costs: AWS requests and DynamoDB units, counted where the clients make their calls.
+"""What a mail and a page cost: AWS requests, counted by botocore's event before each is sent, and units.
 
 The limits are what ``docs/data-model.md`` states; a number that grows fails here first. Units are computed
 from the sizes of the items as DynamoDB bills them, because moto does not: a transaction's write is 2 units a
@@ -7,13 +7,14 @@ kB, a plain write 1, a consistent read 1 unit for 4 kB.
 
 import re
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import botocore.client
 import pytest
 
+from tests.integration.api_desk import Desk, Reply, new_desk
 from tests.world import World, aws, mail, reply
 
 ACME = "acme@serveloapp.com"
@@ -21,19 +22,22 @@ DOCS = Path(__file__).resolve().parents[2] / "docs" / "data-model.md"
 
 
 class Meter:
-    """Counts requests and computes write units of the block."""
+    """Counts requests of the block as they are sent, repeats too, and computes write units."""
 
     def __init__(self) -> None:
         self.requests: Counter[str] = Counter()
         self.items = 0
         self.write_units = 0
         self._original: Any = None
+        self._watched: dict[int, Any] = {}
 
     def __enter__(self) -> "Meter":
         self._original = original = botocore.client.BaseClient._make_api_call
 
         def counted(client: Any, operation: str, kwargs: dict[str, Any]) -> Any:
-            self.requests[operation] += 1
+            if id(client) not in self._watched:
+                self._watched[id(client)] = client
+                client.meta.events.register_first("before-send", self._sent)
             if operation == "TransactWriteItems":
                 for each in kwargs["TransactItems"]:
                     (write,) = each.values()
@@ -50,6 +54,11 @@ class Meter:
 
     def __exit__(self, *_: object) -> None:
         botocore.client.BaseClient._make_api_call = self._original
+        for client in self._watched.values():
+            client.meta.events.unregister("before-send", self._sent)
+
+    def _sent(self, event_name: str, **_: Any) -> None:
+        self.requests[event_name.rpartition(".")[2]] += 1
 
 
 def kilobytes(item: dict[str, Any]) -> int:
@@ -129,6 +138,75 @@ def test_a_sent_mail(world: World):
     s3, dynamodb, sqs, meter = costs(lambda: world.deliverer.deliver("acme", outcome.jobs[0]))
     assert stated("a sent mail") == [s3, dynamodb, sqs, meter.items, meter.write_units]
     assert dynamodb <= 2
+
+
+# The page's row in the documentation, and what its script asks for.
+PAGES = [
+    ("the list of tickets", "/api/tickets?limit=50"),
+    ("the list of one status", "/api/tickets?status=open&limit=50"),
+    ("what is assigned to one", "/api/tickets?assignee=tech@acme.example&limit=50"),
+    ("a search by a word", "/api/tickets?q=printer"),
+    ("a conversation", "/api/tickets/1"),
+    ("the list of clients", "/api/clients"),
+    ("mails received", "/api/inbound"),
+    ("mails sent", "/api/emails"),
+    ("the team", "/api/members"),
+    ("the settings", "/api/settings"),
+    ("the suppression list", "/api/suppressions"),
+]
+
+
+@pytest.fixture
+def desk() -> Iterator[Desk]:
+    """A desk with two tickets of Ada's, of which the first was answered."""
+    with new_desk() as made:
+        for text in ("first", "second"):
+            made.world.receive(mail(text=text), ACME)
+        made.post("/api/tickets/1/comments", {"text": "Look here"}, as_=made.tech)
+        made.world.send_all()
+        yield made
+
+
+def page_costs(work: Callable[[], Reply]) -> list[int]:
+    """Return requests to DynamoDB and to anything else; the page must have come."""
+    answers: list[Reply] = []
+    _, dynamodb, _, meter = costs(lambda: answers.append(work()))
+    assert [200] == [answer.status for answer in answers]
+    return [dynamodb, meter.requests.total() - dynamodb]
+
+
+def test_the_pages_of_the_team(desk: Desk):
+    admin = desk.admin
+    found = {row: page_costs(lambda path=path: desk.get(path, as_=admin)) for row, path in PAGES}  # type: ignore[misc]
+    assert {row: stated(row) for row, _ in PAGES} == found
+
+
+def test_the_pages_of_a_customer(desk: Desk):
+    session = desk.customer("ada@customer.example")
+    pages = {
+        "a customer's list": "/api/portal/acme/tickets",
+        "a customer's conversation": "/api/portal/acme/tickets/1",
+    }
+    found = {
+        row: page_costs(lambda path=path: desk.get(path, bearer=session))  # type: ignore[misc]
+        for row, path in pages.items()
+    }
+    assert {row: stated(row) for row in pages} == found
+
+
+def test_the_pages_themselves_ask_for_nothing(desk: Desk):
+    assert stated("a page's own files") == page_costs(lambda: desk.get("/"))
+    assert stated("a page's own files") == page_costs(lambda: desk.get("/tickets/1"))
+
+
+def test_a_page_costs_as_much_with_many_tickets(desk: Desk):
+    admin = desk.admin
+    pages = ("/api/tickets?limit=50", "/api/tickets/1")
+    few = [page_costs(lambda path=path: desk.get(path, as_=admin)) for path in pages]  # type: ignore[misc]
+    for number in range(60):
+        desk.world.receive(mail(text=f"another {number}"), ACME)
+    many = [page_costs(lambda path=path: desk.get(path, as_=admin)) for path in pages]  # type: ignore[misc]
+    assert few == many
 
 
 def test_a_sweep_that_finds_nothing(world: World):
