@@ -68,3 +68,33 @@ def test_commands_that_pages_print_could_be_given_so(page: Path):
 def test_a_command_that_does_not_exist_is_seen(command: str):
     with pytest.raises(ValueError, match=re.escape(command)):
         documents.check_command(command)
+
+
+def rows(page: str, width: int) -> dict[str, list[float]]:
+    """Return the numbers of a page's table rows by their first cell, of rows that hold *width* numbers."""
+    found = {}
+    for line in (ROOT / "docs" / page).read_text(encoding="utf-8").splitlines():
+        cells = [cell.strip() for cell in line.strip("|").split("|")]
+        numbers = [float(cell) for cell in cells[1:] if re.fullmatch(r"[\d.]+", cell)]
+        if line.startswith("|") and len(numbers) == width:
+            found[cells[0]] = numbers
+    return found
+
+
+def test_the_cost_of_a_million_tickets_follows_from_the_requests_that_are_counted():
+    cost = rows("limits.md", 3)
+    work = rows("data-model.md", 5)
+    ticket, mail = work["a new ticket"], work["a sent mail"]
+    mails = cost["SES, mails out"][0]
+    counted = {
+        "S3, GET": ticket[0],
+        # The notification and each mail are received and deleted; the mails are queued at once.
+        "SQS, requests": 2 + ticket[2] + 2 * mails,
+        "DynamoDB, write units of the table": ticket[4] + mails * mail[4],
+        "DynamoDB, write units of the indexes, at most": ticket[4] + mails * mail[4],
+    }
+    assert counted == {part: cost[part][0] for part in counted}
+    for part, (count, price, stated) in cost.items():
+        assert round(count * price, 1) == stated, part
+    (together,) = rows("limits.md", 1)["together"]
+    assert round(sum(stated for _, _, stated in cost.values()), 1) == together
