@@ -91,8 +91,17 @@ def router(report: Report, mails: int) -> None:
         )
     for name, number in sorted(figures["requests"].items()):
         report.row(f"requests, {name}", f"{number / count:.2f} a mail of the mix")
+    report.row(
+        "router, a small new mail",
+        f"{small:.2f} ms CPU, {figures['cpu_ms']['small new']['least']:.2f} in its good moments",
+        f"{small / yardstick:.2f} of the standard library's parse",
+    )
     report.want("router CPU, small new mail, ms", small, 4.0)
-    report.want("the same, times the parse of the standard library", small / yardstick, 4.0)
+    asked = figures["requests_of_a_new_ticket"]
+    for service, bound in (("s3", 1), ("dynamodb", 3), ("sqs", 1)):
+        number = sum(n for name, n in asked.items() if name.startswith(service))
+        report.row(f"requests of a new ticket, {service}", f"{number}")
+        report.want(f"requests of a new ticket, {service}", number, bound)
     report.want("peak memory, 40 MB mail, MB", figures["memory"][-1]["peak_mb"], 300)
     if os.environ.get("PEERS") == "1":
         peer(report, count, small, figures)
@@ -213,11 +222,10 @@ def cold(report: Report, mails: int) -> None:
 
 def sender(report: Report, mails: int) -> None:
     from bench import sending
-    from bench.canned_aws import CannedAws
 
     del mails
-    figures = sending.run()
-    figures["ses_per_second"] = sending.by_ses(CannedAws())
+    figures: dict[str, Any] = sending.run()
+    figures["function"] = sending.through_the_function()
     report.figures["sender"] = figures
     ratio = figures["kept_connection_per_second"] / figures["new_connections_per_second"]
     report.row("sender, mails written", f"{figures['written_per_second']:.0f} a second")
@@ -226,7 +234,15 @@ def sender(report: Report, mails: int) -> None:
         f"{figures['kept_connection_per_second']:.0f} mails/s",
         f"{ratio:.1f} times a connection a mail ({figures['new_connections_per_second']:.0f})",
     )
-    report.row("sender, SES answered on the spot", f"{figures['ses_per_second']:.0f} mails/s")
+    one = figures["function"]
+    report.row("sender, SES answered on the spot", f"{one['ses_per_second']:.0f} mails/s")
+    report.row(
+        "sender, a mail from the queue to the settled job",
+        f"{one['cpu_ms']:.2f} ms CPU",
+        f"DynamoDB {one['dynamodb']:.2f}, SES {one['ses']:.2f} requests",
+    )
+    report.want("requests of an outbound mail, dynamodb", one["dynamodb"], 2)
+    report.want("requests of an outbound mail, ses", one["ses"], 1)
     report.want("one SMTP connection over one a mail", ratio, 5, at_least=True)
 
 

@@ -54,9 +54,10 @@ class _Clock:
     """Twenty seconds a look: no sender uses up an hour's confirmations."""
 
     at = datetime(2026, 11, 23, tzinfo=UTC)
+    step = timedelta(seconds=20)
 
     def now(self) -> datetime:
-        self.at += timedelta(seconds=20)
+        self.at += self.step
         return self.at
 
 
@@ -167,6 +168,10 @@ def run(count: int) -> dict[str, Any]:
     for index, each in enumerate(workload.mails(20, seed=99)):  # a warm worker
         worker.deliver(-index - 1, each.raw())
     worker.aws.forget_counts()
+    one = next(each for each in workload.mails(20, seed=98) if each.kind == "small").raw()
+    worker.deliver(-100, one.replace(b"From: ", b"From: New ", 1).replace(b"@customer", b"@new"))
+    of_a_ticket = dict(worker.aws.requests)
+    worker.aws.forget_counts()
     ours: dict[str, list[float]] = {}
     theirs: dict[str, list[float]] = {}
     opened: dict[str, int] = {}
@@ -195,6 +200,7 @@ def run(count: int) -> dict[str, Any]:
         "canned_answers_ms": round(canned / count * 1000, 2),
         "outcomes": outcomes,
         "requests": dict(worker.aws.requests),
+        "requests_of_a_new_ticket": of_a_ticket,
         "cpu_ms": {name: _spread(values) for name, values in sorted(ours.items())},
         "stdlib_parse_ms": {name: _spread(values) for name, values in sorted(theirs.items())},
         "mean_cpu_ms": round(statistics.fmean(v for values in ours.values() for v in values), 2),

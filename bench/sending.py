@@ -7,15 +7,16 @@ what TLS and login cost the processor; over a real line each new connection cost
 
 from __future__ import annotations
 
+import statistics
 import tempfile
 import time
 from collections.abc import Callable
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import Any
 
 from tests.smtp_servers import HOST, PASSWORD, USERNAME, Authority, aiosmtpd_server
 
-from bench.canned_aws import CannedAws
 from servelo.adapters.smtp_transport import SmtpConnections
 from servelo.domain.outbound import MailKind, OutboundJob
 from servelo.domain.smtp import SmtpLogin
@@ -93,12 +94,11 @@ def run() -> dict[str, float]:
     return figures
 
 
-def by_ses(aws: CannedAws) -> float:
+def _by_ses() -> float:
     """Return mails a second through SES's API, answered on the spot."""
     from servelo.adapters import aws_clients
     from servelo.adapters.ses_transport import SesTransport
 
-    aws.install()
     transport = SesTransport(
         aws_clients.client("sesv2", "eu-west-1"), region="eu-west-1", configuration_set="bench"
     )
@@ -109,6 +109,56 @@ def by_ses(aws: CannedAws) -> float:
 
     send()
     return rate(send, 200)
+
+
+def through_the_function(mails: int = 60) -> dict[str, Any]:
+    """Return what one mail takes by SES, from the queue's record to the settled job, and SES alone.
+
+    The jobs are those that the router makes of small new mails, on canned AWS, whose own time is taken off.
+    """
+    import contextlib
+    import importlib
+
+    from bench import workload
+    from bench.router import Worker
+
+    class Context:
+        function_name = "sender"
+        memory_limit_in_mb = 1024
+        invoked_function_arn = "arn:aws:lambda:eu-west-1:1:function:sender"
+        aws_request_id = "bench"
+
+        @staticmethod
+        def get_remaining_time_in_millis() -> int:
+            return 60_000
+
+    worker = Worker()
+    small = [each for each in workload.mails(mails * 2, seed=11) if each.kind == "small"]
+    for index, each in enumerate(small[:mails]):
+        worker.deliver(index, each.raw())
+    jobs = list(dict.fromkeys(worker.aws.queued))
+    worker.clock.step = timedelta(milliseconds=20)  # the tenant is read anew once a minute
+    took = []
+    with contextlib.redirect_stdout(worker.log):
+        handle = importlib.import_module("functions.sender.app").lambda_handler
+        worker.aws.forget_counts()
+        for job in jobs:
+            event = {"Records": [{"messageId": "m", "body": job, "attributes": {}}]}
+            canned, began = worker.aws.seconds, time.process_time()
+            answer = handle(event, Context)
+            took.append((time.process_time() - began - (worker.aws.seconds - canned)) * 1000)
+            if answer["batchItemFailures"]:
+                raise RuntimeError(f"job {job} went back on the queue")
+    requests = worker.aws.requests
+    return {
+        "mails": len(jobs),
+        "cpu_ms": round(statistics.median(took), 2),
+        "dynamodb": round(
+            sum(n for name, n in requests.items() if name.startswith("dynamodb")) / len(jobs), 2
+        ),
+        "ses": round(requests["ses SendEmail"] / len(jobs), 2),
+        "ses_per_second": round(_by_ses(), 1),
+    }
 
 
 def main() -> None:
