@@ -141,22 +141,22 @@ def through_the_function(mails: int = 60) -> dict[str, Any]:
     took = []
     with contextlib.redirect_stdout(worker.log):
         handle = importlib.import_module("functions.sender.app").lambda_handler
-        worker.aws.forget_counts()
-        for job in jobs:
+        for index, job in enumerate(jobs):
+            if index == 1:  # the first mail reads the tenant
+                worker.aws.forget_counts()
+                took.clear()
             event = {"Records": [{"messageId": "m", "body": job, "attributes": {}}]}
             canned, began = worker.aws.seconds, time.process_time()
             answer = handle(event, Context)
             took.append((time.process_time() - began - (worker.aws.seconds - canned)) * 1000)
             if answer["batchItemFailures"]:
                 raise RuntimeError(f"job {job} went back on the queue")
-    requests = worker.aws.requests
+    requests, mails = worker.aws.requests, len(took)
     return {
-        "mails": len(jobs),
+        "mails": mails,
         "cpu_ms": round(statistics.median(took), 2),
-        "dynamodb": round(
-            sum(n for name, n in requests.items() if name.startswith("dynamodb")) / len(jobs), 2
-        ),
-        "ses": round(requests["ses SendEmail"] / len(jobs), 2),
+        "dynamodb": round(sum(n for name, n in requests.items() if name.startswith("dynamodb")) / mails, 2),
+        "ses": round(requests["ses SendEmail"] / mails, 2),
         "ses_per_second": round(_by_ses(), 1),
     }
 
