@@ -207,13 +207,17 @@ def cold(report: Report, mails: int) -> None:
     from bench import cold_start
 
     del mails
-    figures = cold_start.run(5)
+    figures: dict[str, Any] = cold_start.run(5)
     report.figures["cold_start"] = figures
     for name, bound in (("router", 200), ("api", 150), ("sender", 200)):
         over, share = figures[f"{name}_over_empty_ms"], figures[f"{name}_of_everything"]
         report.row(
-            f"cold start, {name}", f"{over} ms over the empty handler", f"{share} of the eager function's"
+            f"cold start, {name}",
+            f"{over} ms over the empty handler, the import alone {figures[f'{name}_import_ms']}",
+            f"{share} of the eager function's",
         )
+        heaviest = list(figures[f"{name}_packages_ms"].items())[:6]
+        report.row(f"import, {name}", ", ".join(f"{package} {ms:.0f}" for package, ms in heaviest))
         report.want(f"cold start over the empty handler, {name}, ms", over, bound)
         report.want(f"cold start of the eager function's, {name}", share, 0.55)
     report.row("layer, unzipped", f"{figures['layer_mb']} MB")

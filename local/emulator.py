@@ -34,8 +34,19 @@ ENVIRON_FILE = "functions.json"
 class Emulated:
     """A function that can be called. One call at a time: two at once end the emulator."""
 
-    def __init__(self, port: int) -> None:
+    def __init__(self, port: int, process_id: int) -> None:
         self._url = f"http://{HOST}:{port}/2015-03-31/functions/function/invocations"
+        self._process_id = process_id
+
+    def cpu_seconds(self) -> float:
+        """Return the processor time that the function's process has taken since it began (Linux)."""
+        children = [
+            child
+            for one in Path(f"/proc/{self._process_id}/task").glob("*/children")
+            for child in one.read_text().split()
+        ]
+        threads = [each for child in children for each in Path(f"/proc/{child}/task").glob("*/schedstat")]
+        return sum(int(thread.read_text().split()[0]) for thread in threads) / 1e9
 
     def invoke(self, event: bytes) -> Any:
         """Return the function's result, or Lambda's error object with ``errorMessage``."""
@@ -89,7 +100,7 @@ def emulated(
             if process.poll() is not None or time.monotonic() > give_up_at:
                 raise RuntimeError(f"the emulator did not start, see {folder / function}.log")
             time.sleep(0.05)
-        yield Emulated(api_port)
+        yield Emulated(api_port, process.pid)
     finally:
         processes.stop(process)
 
