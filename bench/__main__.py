@@ -4,8 +4,8 @@
 
 Every figure stands beside one that was measured in the same run, because a machine's bad hour makes all of
 them worse alike. What is wanted is wanted of an idle machine; what falls short is listed at the end, and the
-exit code is 0 all the same: no test asserts a time. It is 1 where a part failed. Each part has a process of its own. The table of a million
-tickets takes 3 GB of memory; with --quick the largest has 100,000.
+exit code is 0 all the same: no test asserts a time. It is 1 where a part failed. Each part has a process of
+its own. The table of a million tickets takes 3 GB of memory; with --quick the largest has 100,000.
 
 PEERS=1           feeds django-helpdesk the same mails (it is installed into .local/peers)
 """
