@@ -148,16 +148,16 @@ def make_mails() -> dict[str, list[bytes]]:
 
 
 def seconds_for(reader: Reader, mails: Sequence[bytes], rounds: int) -> float:
-    """Return the best of *rounds* over all *mails*; a mail that the reader cannot read counts as read."""
+    """Return the processor time for all *mails*, best of *rounds*; a mail that cannot be read counts too."""
     best = float("inf")
     for _ in range(rounds):
-        begin = time.perf_counter()
+        begin = time.process_time()
         for raw in mails:
             try:
                 reader(raw)
             except Exception:  # noqa: S112 - libraries raise on broken mails; that is shown by the scores
                 continue
-        best = min(best, time.perf_counter() - begin)
+        best = min(best, time.process_time() - begin)
     return best
 
 

@@ -18,7 +18,8 @@ ROOT = Path(__file__).resolve().parent.parent
 LAYER = ROOT / "layers" / "common"
 sys.path.insert(0, str(LAYER))
 
-from servelo.mail.reply_body import part_reply  # noqa: E402 - the layer is put on the path first
+from servelo.mail.inbound import read_mail  # noqa: E402 - the layer is put on the path first
+from servelo.mail.reply_body import part_reply  # noqa: E402
 
 FIXTURES = ROOT / "tests" / "fixtures" / "replies"
 MEGABYTE = 1_000_000
@@ -52,6 +53,13 @@ HTML_BOMBS = {
     "an attribute without end": '<div "',
     "markers": "<hr id=zwchr>",
     "paragraphs": "<p>some words: here</p>",
+    "open paragraphs": "<p>x",
+    "open lists": "<dd>x",
+    "quoted lines": "<blockquote>x",
+    "marked signatures": "<div class=gmail_signature>x",
+    "references cut short": "&x",
+    "line breaks": "<br>x",
+    "conditional comments": "<!--[if mso]><p>x<![endif]-->",
 }
 
 
@@ -68,6 +76,13 @@ def yardstick(text: str) -> float:
     return cpu_seconds(lambda: [line.strip() for line in text.split("\n")])
 
 
+def as_mail(text: str, *, html: bool) -> bytes:
+    """Return a mail with *text* as its only part, to be read with all that belongs to it."""
+    kind = "html" if html else "plain"
+    head = f"From: a@b.example\r\nContent-Type: text/{kind}; charset=utf-8\r\n\r\n"
+    return head.encode() + text.encode("utf-8", "replace")
+
+
 def main() -> None:
     cases = json.loads((FIXTURES / "clients.json").read_text("utf-8"))
     for case in cases:
@@ -82,15 +97,18 @@ def main() -> None:
             f"{kind} replies: median {statistics.median(per_mail) * 1e3:.2f} ms, "
             f"slowest {max(per_mail) * 1e3:.2f} ms ({len(own)} mails)"
         )
-    print(f"\n{'1 MB of':<34}{'seconds':>8}{'yardsticks':>12}")
+    print(f"\n{'1 MB of':<34}{'seconds':>8}{'yardsticks':>12}{'whole reader':>14}")
     slowest = 0.0
     for bombs, as_html in ((TEXT_BOMBS, False), (HTML_BOMBS, True)):
         for name, piece in bombs.items():
             text = piece * (MEGABYTE // len(piece))
             arguments = ("", text) if as_html else (text, "")
             seconds = cpu_seconds(lambda a=arguments: part_reply(*a), 1)
-            slowest = max(slowest, seconds)
-            print(f"{name:<34}{seconds:>8.2f}{seconds / max(yardstick(text), 1e-4):>12.0f}")
+            raw = as_mail(text, html=as_html)
+            whole = cpu_seconds(lambda mail=raw: read_mail(mail), 1)
+            slowest = max(slowest, seconds, whole)
+            ratio = seconds / max(yardstick(text), 1e-4)
+            print(f"{name:<34}{seconds:>8.2f}{ratio:>12.0f}{whole:>12.2f} s")
     print(f"slowest {slowest:.2f} s")
     program = (
         "import time; import servelo.mail.inbound_mail; t = time.process_time(); "
