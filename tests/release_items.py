@@ -37,6 +37,8 @@ def play(world: World) -> None:
     store.once_begin("acme", "key-1", "fingerprint", now)
     store.once_end("acme", "key-1", "fingerprint", '{"number": 1}', now)
     store.put_postings("acme", 1, ["printer"])
+    store.put_operator_inbox("night@ops.example", 0)
+    store.replace_passwords_set_at("acme", "admin@acme.example", None, now)
 
 
 def items() -> list[dict[str, Any]]:

@@ -2,12 +2,13 @@
 
 from collections.abc import Iterator
 from dataclasses import replace
+from datetime import timedelta
 
 import pytest
 
 from servelo.domain.outbound import DeliveryState
 from tests.integration.api_desk import PASSWORD, Desk, link_in, new_desk, path_of
-from tests.world import mail
+from tests.world import TABLE, aws, mail
 
 
 @pytest.fixture
@@ -55,6 +56,97 @@ def test_an_invited_member_chooses_a_password_once_and_signs_in(desk: Desk) -> N
     assert {"email": "nora@acme.example", "name": "Nora", "role": "technician", "tenant": "acme"} == (
         signed_in.json["user"]
     )
+
+
+OTHERS = "an attacker's password"
+
+
+def _token(desk: Desk, email: str) -> str:
+    """Return the token of the last link that was mailed to *email*."""
+    desk.world.send_all()
+    return link_in(desk.world.mailbox.to(email)[-1]).partition("#token=")[2]
+
+
+def _reset(desk: Desk, token: str, password: str = OTHERS) -> tuple[int, str]:
+    answer = desk.post("/api/auth/reset", {"token": token, "password": password})
+    return answer.status, answer.code if answer.text else ""
+
+
+def _expire(desk: Desk) -> None:
+    """Delete what is over, as DynamoDB's TTL does."""
+    table, now = aws("dynamodb"), desk.world.clock.now().timestamp()
+    for page in table.get_paginator("scan").paginate(TableName=TABLE):
+        for item in page["Items"]:
+            if float(item.get("expires_at_epoch", {}).get("N", "inf")) <= now:
+                table.delete_item(TableName=TABLE, Key={"pk": item["pk"], "sk": item["sk"]})
+
+
+def test_a_used_invitation_stays_used_for_as_long_as_it_could_live(desk: Desk) -> None:
+    desk.post("/api/members", {"email": "nora@acme.example", "role": "technician"}, as_=desk.admin)
+    token = _token(desk, "nora@acme.example")
+    assert (204, "") == _reset(desk, token, "a long enough password")
+    for _ in range(14):
+        desk.world.clock.turn(hours=12)
+        _expire(desk)
+        assert (401, "link_over") == _reset(desk, token)
+
+
+def test_a_link_that_was_used_ends_all_that_were_mailed_before(desk: Desk) -> None:
+    desk.post("/api/auth/forgot", {"email": "tech@acme.example"})
+    older = _token(desk, "tech@acme.example")
+    desk.world.clock.turn(minutes=1)
+    desk.post("/api/auth/forgot", {"email": "tech@acme.example"})
+    newer = _token(desk, "tech@acme.example")
+    assert (204, "") == _reset(desk, newer, "a long enough password")
+    assert (401, "link_over") == _reset(desk, older)
+    desk.post("/api/auth/forgot", {"email": "tech@acme.example"})
+    assert (204, "") == _reset(desk, _token(desk, "tech@acme.example"), "a long enough password")
+
+
+@pytest.mark.parametrize("password", [PASSWORD, None])
+def test_an_old_invitation_opens_nothing_for_who_was_removed_and_added_again(
+    desk: Desk, password: str | None
+) -> None:
+    new = {"email": "nora@acme.example", "role": "admin"}
+    desk.post("/api/members", new, as_=desk.admin)
+    old = _token(desk, "nora@acme.example")
+    assert 204 == desk.call("DELETE", f"/api/members/{path_of('nora@acme.example')}", as_=desk.admin).status
+    again = new if password is None else {**new, "password": password}
+    assert 201 == desk.post("/api/members", again, as_=desk.admin).status
+    assert (401, "link_over") == _reset(desk, old)
+    if password is None:
+        fresh = _token(desk, "nora@acme.example")
+        assert (204, "") == _reset(desk, fresh, "a long enough password")
+
+
+def test_a_password_that_the_command_line_sets_ends_the_links_from_before(desk: Desk) -> None:
+    for email in ("tech@acme.example", "operator@ops.example"):
+        desk.post("/api/auth/forgot", {"email": email})
+    links = [_token(desk, email) for email in ("tech@acme.example", "operator@ops.example")]
+    desk.services.tenants.add_member("acme", "tech@acme.example", "Tom", "technician", password=PASSWORD)
+    desk.services.tenants.create_operator("operator@ops.example", PASSWORD)
+    assert [(401, "link_over")] * 2 == [_reset(desk, link) for link in links]
+
+
+def test_of_two_uses_of_a_link_at_once_one_sets_the_password(desk: Desk) -> None:
+    desk.post("/api/auth/forgot", {"email": "tech@acme.example"})
+    token = _token(desk, "tech@acme.example")
+    set_password, others = desk.identity.set_password, []
+
+    def meanwhile(email: str, password: str) -> None:
+        others.append(_reset(desk, token))
+        set_password(email, password)
+
+    desk.identity.set_password = meanwhile  # type: ignore[method-assign]
+    assert (204, "") == _reset(desk, token, "a long enough password")
+    assert [(401, "link_over")] == others
+    # Both have read before one writes.
+    claim = desk.services.sign_ins.passwords.claim
+    now = desk.world.clock.now()
+    store, seen = desk.store, desk.store.passwords_set_at("acme", "tech@acme.example")
+    store.passwords_set_at = lambda slug, who: seen  # type: ignore[method-assign]
+    taken = [claim("acme", "tech@acme.example", now + timedelta(minutes=1)) for _ in range(2)]
+    assert [True, False] == [each is not None for each in taken]
 
 
 def test_a_password_that_is_refused_leaves_the_link_good(desk: Desk) -> None:

@@ -13,6 +13,7 @@
     suppression      TENANT#slug#SUPPRESSION#identity   SUPPRESSION    TENANT#slug#SUPPRESSIONS / identity
     counter          TENANT#slug#CAP#name               CAP
     idempotency      TENANT#slug#ONCE#key               ONCE
+    passwords set at TENANT#slug#PASSWORD#hash          PASSWORD
     search posting   TENANT#slug#WORDS#first two signs  word#number
     operator         TENANT#-                           OPERATOR
     folded token     FOLD#hash                          FOLD
@@ -91,6 +92,12 @@ def cap(slug: str, name: str) -> Key:
 
 def once(slug: str, key: str) -> Key:
     return f"TENANT#{slug}#ONCE#{key}", "ONCE"
+
+
+def passwords_set(slug: str, identity: str) -> Key:
+    """The address is hashed: the item outlives a member's dismissal."""
+    digest = hashlib.sha256(identity.encode("utf-8", "replace")).hexdigest()[:32]
+    return f"TENANT#{slug}#PASSWORD#{digest}", "PASSWORD"
 
 
 def folded(folded_token: str) -> Key:

@@ -347,6 +347,12 @@ class OnceItem(Item, discriminator="once"):
     carried_out = BooleanAttribute(null=True)
 
 
+class PasswordsSetItem(Item, discriminator="passwords_set"):
+    """When an account's password was set last: older links and sign-ins of it are over."""
+
+    set_at = TimeAttribute()
+
+
 class FoldItem(Item, discriminator="fold"):
     """The look-up of a folded reply token; it proves nothing by itself."""
 

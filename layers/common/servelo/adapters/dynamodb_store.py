@@ -146,6 +146,41 @@ class DynamoStore:
         item = self._get(models.TenantItem, keys.tenant(slug))
         return _tenant(item) if item else None
 
+    def team(self, slug: str, identity: str) -> tuple[Tenant | None, datetime | None]:
+        """Return the tenant and when the password of *identity* was set last; one BatchGetItem."""
+        mark = keys.passwords_set(slug, identity)
+        found = {(i.pk, i.sk): i for i in self._batch_get([keys.tenant(slug), mark])}
+        tenant = found.get(keys.tenant(slug))
+        return _tenant(tenant) if tenant else None, found[mark].set_at if mark in found else None
+
+    def passwords_set_at(self, slug: str, identity: str) -> datetime | None:
+        """When the password of *identity* was set last; None if not for a month. One GetItem."""
+        item = self._get(models.PasswordsSetItem, keys.passwords_set(slug, identity))
+        return item.set_at if item else None
+
+    def replace_passwords_set_at(
+        self, slug: str, identity: str, seen: datetime | None, moment: datetime | None
+    ) -> bool:
+        """Note *moment* (None: forget) where *seen* is noted, else False; one PutItem or DeleteItem.
+
+        Kept for 31 days: longer than links to choose a password (7) and refresh tokens (30) live.
+        """
+        pk, sk = keys.passwords_set(slug, identity)
+        model = models.PasswordsSetItem
+        unchanged = model.pk.does_not_exist() if seen is None else model.set_at == seen
+        try:
+            if moment is None:
+                self._guard(lambda: model(pk=pk, sk=sk).delete(condition=unchanged))
+            else:
+                until = int((moment + timedelta(days=31)).timestamp())
+                item = model(pk=pk, sk=sk, set_at=moment, expires_at_epoch=until)
+                self._guard(lambda: item.save(condition=unchanged))
+        except (PutError, DeleteError) as error:
+            if error.cause_response_code == "ConditionalCheckFailedException":
+                return False
+            raise
+        return True
+
     def tenants(self, limit: int = 50, after: str = "") -> tuple[list[Tenant], str]:
         """All tenants by slug; one Query a page of GSI1."""
         items, cursor = self._page(models.TenantItem, "gsi1", keys.TENANTS_VIEW, limit, after, forward=True)

@@ -297,7 +297,7 @@ def _operators(args: argparse.Namespace) -> int:
     import secrets
 
     if args.action == "remove":
-        bootstrap.identity().delete_user(args.email)
+        bootstrap.tenants().remove_operator(args.email)
         return _done(args, "done", email=args.email, done="remove")
     # Three groups and a sign of each kind satisfy the pool's policy; shown once and kept nowhere.
     password = "-".join(secrets.token_urlsafe(6) for _ in range(3)) + "-Aa1"

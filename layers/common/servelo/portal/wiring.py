@@ -18,6 +18,7 @@ from servelo.services.emails import Emails
 from servelo.services.files import Files
 from servelo.services.invitations import Invitations
 from servelo.services.members import Members
+from servelo.services.passwords import Passwords
 from servelo.services.ports import Clock, JobQueue, PasswordVault
 from servelo.services.post import Post
 from servelo.services.search import Search
@@ -104,13 +105,14 @@ def build_services(
     post = Post(store, queue)
     sessions = Sessions(ring, clock)
     stored = Files(files, raw_mails, clock)
-    invitations = Invitations(post, sessions, ring, clock, mail_domain)
+    passwords = Passwords(store, clock)
+    invitations = Invitations(post, sessions, passwords, ring, clock, mail_domain)
     tickets = Tickets(store, post, stored, Search(store), ring, clock, mail_domain)
     return Services(
         store=store,
         identity=identity,
         sessions=sessions,
-        sign_ins=SignIns(store, identity, sessions, invitations, clock, claims_of),
+        sign_ins=SignIns(store, identity, sessions, invitations, passwords, clock, claims_of),
         files=stored,
         tickets=tickets,
         clients=Clients(store, clock),

@@ -13,6 +13,7 @@ from servelo.domain.ticket import Participant
 from servelo.mail.address import identity
 from servelo.mail.reply_token import KeyRing
 from servelo.services.compose import Composer
+from servelo.services.passwords import Passwords
 from servelo.services.ports import Change, Clock
 from servelo.services.post import Post
 from servelo.services.sessions import INVITATION_LIFE, RESET_LIFE, Sessions
@@ -24,6 +25,7 @@ class Invitations:
 
     post: Post
     sessions: Sessions
+    passwords: Passwords
     ring: Callable[[], KeyRing]
     clock: Clock
     mail_domain: str
@@ -66,7 +68,9 @@ class Invitations:
         )
 
     def _link(self, slug: str, email: str, page: str, life: timedelta) -> tuple[str, str]:
-        token, expires_at = self.sessions.make_password_link(slug, identity(email), life)
+        who = identity(email)
+        issued_at = self.passwords.link_moment(slug, who)
+        token, expires_at = self.sessions.make_password_link(slug, who, life, issued_at)
         return f"{page}#token={token}", expires_at.isoformat()
 
     def _send(

@@ -14,6 +14,7 @@ from servelo.domain.tenant import Member, Role, Tenant
 from servelo.errors import Conflict, InvalidInput, NotFound, TooMany
 from servelo.mail.address import identity, split_addr_spec
 from servelo.services.invitations import Invitations
+from servelo.services.passwords import Passwords
 from servelo.services.ports import Clock
 from servelo.services.tenant_changes import change_tenant
 
@@ -61,7 +62,9 @@ class Members:
             raise Conflict("this address is a member already", code="member_exists", field="email")
         if password is None:
             self._count_invitation(slug)
-        # The sign-in first: it refuses addresses of other tenants, and alone it gives no rights.
+        # No link of an earlier membership opens this one. Then the sign-in: it refuses addresses of other
+        # tenants, and alone it gives no rights.
+        Passwords(self.store, self.clock).end_older(slug, identity(email))
         self.identities.create_user(email=identity(email), slug=slug, role=role.value, password=password)
 
         def join(tenant: Tenant) -> Tenant:
@@ -131,6 +134,7 @@ class Members:
             )
 
         change_tenant(self.store, slug, leave)
+        Passwords(self.store, self.clock).end_older(slug, identity(email))
         self.identities.delete_user(identity(email))
 
     def _member(self, tenant: Tenant, email: str) -> Member:

@@ -115,10 +115,12 @@ class Sessions:
         """Return ``slug`` and ``client`` of a customer's session. Raises Unauthorized."""
         return read(Purpose.SESSION, token, self.ring(), self.clock.now())[0]
 
-    def make_password_link(self, slug: str, email: str, life: timedelta) -> tuple[str, datetime]:
+    def make_password_link(
+        self, slug: str, email: str, life: timedelta, issued_at: datetime
+    ) -> tuple[str, datetime]:
         """Return the token with which *email* may choose a password, and its end of life."""
-        expires_at = self.clock.now() + life
-        claims = {"slug": slug, "email": email}
+        expires_at = issued_at + life
+        claims = {"slug": slug, "email": email, "at": issued_at.isoformat()}
         return sign(Purpose.PASSWORD, claims, expires_at, self.ring()), expires_at
 
     def read_file_link(self, token: str) -> StoredFile:
@@ -133,9 +135,13 @@ class Sessions:
             "link", claims["key"], claims["name"], "application/octet-stream", int(claims["size"])
         )
 
-    def read_password_link(self, token: str) -> dict[str, str]:
-        """Return ``slug`` and ``email``. Raises Unauthorized with ``link_over``."""
+    def read_password_link(self, token: str) -> tuple[str, str, datetime]:
+        """Return slug, address and when the link was made. Raises Unauthorized with ``link_over``."""
         try:
-            return read(Purpose.PASSWORD, token, self.ring(), self.clock.now())[0]
+            claims, expires_at = read(Purpose.PASSWORD, token, self.ring(), self.clock.now())
         except Unauthorized as error:
             raise Unauthorized("this link is over; ask for a new one", code="link_over") from error
+        # Links of before the moment was written into them count as the oldest that can be good still.
+        made = claims.get("at")
+        issued_at = datetime.fromisoformat(made) if made else expires_at - INVITATION_LIFE
+        return claims["slug"], claims["email"], issued_at

@@ -15,6 +15,7 @@ from servelo.domain.tenant import Tenant
 from servelo.errors import InvalidInput, TooMany, Unauthorized
 from servelo.mail.address import identity
 from servelo.services.invitations import Invitations
+from servelo.services.passwords import Passwords
 from servelo.services.ports import Clock
 from servelo.services.sessions import Sessions
 
@@ -32,6 +33,7 @@ class SignIns:
     identities: Any
     sessions: Sessions
     invitations: Invitations
+    passwords: Passwords
     clock: Clock
     claims_of: Callable[[str], dict[str, Any]]
 
@@ -78,28 +80,26 @@ class SignIns:
         self.invitations.mail_reset(tenant, account.slug, who, name, origin)
 
     def reset(self, token: str, password: str) -> None:
-        """Set the password with the token of a mailed link, once.
+        """Set the password with the token of a mailed link; all links made before are over then.
 
         Raises:
             Unauthorized: ``link_over``.
             InvalidInput: ``password_refused`` by the pool's policy; the link stays good.
         """
-        claims = self.sessions.read_password_link(token)
+        slug, who, issued_at = self.sessions.read_password_link(token)
         over = Unauthorized("this link is over; ask for a new one", code="link_over")
-        account = self.identities.account(claims["email"])
-        if account is None or account.slug != claims["slug"]:
+        account = self.identities.account(who)
+        if account is None or account.slug != slug:
             raise over
-        key = f"password#{hashlib.sha256(token.encode()).hexdigest()}"
-        now = self.clock.now()
-        if self.store.once_begin(claims["slug"], key, "", now) is not None:
+        claim = self.passwords.claim(slug, who, issued_at)
+        if claim is None:
             raise over
         try:
-            self.identities.set_password(claims["email"], password)
+            self.identities.set_password(who, password)
         except BaseException:
-            self.store.once_end(claims["slug"], key, "", None, now)
+            self.passwords.give_back(claim)
             raise
-        self.store.once_end(claims["slug"], key, "", "used", now)
-        self.identities.sign_out_everywhere(claims["email"])
+        self.identities.sign_out_everywhere(who)
 
     def begin_totp(self, access_token: str) -> dict[str, Any]:
         """Return a new secret and its address for a QR code (the Key Uri Format of authenticator apps)."""

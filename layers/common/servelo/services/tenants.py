@@ -12,6 +12,7 @@ from servelo.errors import Conflict, InvalidInput, NotFound
 from servelo.mail.address import identity
 from servelo.services.invitations import Invitations
 from servelo.services.members import Members
+from servelo.services.passwords import Passwords
 from servelo.services.ports import Clock
 from servelo.services.tenant_changes import change_tenant, refuse_own
 
@@ -35,6 +36,7 @@ class Tenants:
         self._clock = clock
         self._domain = mail_domain
         self._invitations = invitations
+        self._passwords = Passwords(store, clock)
         self._members = Members(store, identity, clock, mail_domain, invitations)
 
     # ---- creating ------------------------------------------------------------------------------------
@@ -75,7 +77,10 @@ class Tenants:
             member = there.member(identity(admin_email))
             if not again or member is None or member.role is not Role.ADMIN:
                 raise Conflict("this name is taken", field="slug")
-        # The sign-in first: it refuses addresses of other tenants, and alone it gives no rights.
+        # No link of an earlier tenant of this name opens this one. Then the sign-in: it refuses addresses of
+        # other tenants, and alone it gives no rights.
+        if there is None or password is not None:
+            self._passwords.end_older(slug, identity(admin_email))
         self._identities.create_user(
             email=identity(admin_email), slug=slug, role=Role.ADMIN.value, password=password
         )
@@ -103,14 +108,22 @@ class Tenants:
             return self._members.add(
                 slug, email=email, name=name, role=Role(role), password=password, invited_by=""
             )
+        if password is not None:
+            self._passwords.end_older(slug, identity(email))
         self._identities.create_user(email=identity(email), slug=slug, role=role, password=password)
         return self._members.change(slug, email, {"name": name, "role": role})
 
     def create_operator(self, email: str, password: str) -> None:
         """Create an operator's sign-in, or set its password anew. Raises Conflict: a member's address."""
+        self._passwords.end_older(OPERATOR_SLUG, identity(email))
         self._identities.create_user(
             email=identity(email), slug=OPERATOR_SLUG, role=Role.OPERATOR.value, password=password
         )
+
+    def remove_operator(self, email: str) -> None:
+        """Remove an operator's sign-in; what they are signed in with ends at once."""
+        self._passwords.end_older(OPERATOR_SLUG, identity(email))
+        self._identities.delete_user(identity(email))
 
     # ---- the operator's view ----------------------------------------------------------------------------
 
