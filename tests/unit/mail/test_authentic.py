@@ -66,3 +66,9 @@ def test_alignment(expected: bool, one: str, other: str):
 def test_a_signing_domain_in_pieces_is_not_its_first_piece():
     headers = [("dkim-signature", "v=1; d=customer.example .evil.example; s=x; b=abc")]
     assert not is_verified({"dkim": "PASS", "dmarc": "GRAY"}, "", "ada@customer.example", headers)
+
+
+def test_a_signature_without_a_readable_domain_proves_nobody():
+    headers = [("dkim-signature", "v=1; s=x; b=abc"), ("dkim-signature", "v=1; d=customer.example; b=abc")]
+    assert not is_verified({"dkim": "PASS", "dmarc": "GRAY"}, "", FROM, headers)
+    assert is_verified({"dkim": "PASS", "dmarc": "GRAY"}, "", FROM, headers[1:])

@@ -446,3 +446,20 @@ def test_a_mail_with_more_header_than_is_read_gives_nobody_rights(padding: bytes
     hidden = b"DKIM-Signature: v=1; d=evil.example; s=x; b=abc\r\nFrom: eve@evil.example\r\n"
     mail = read_mail(b"From: ada@customer.example\r\n" + padding + hidden + b"\r\nHello\r\n")
     assert mail.from_ambiguous
+
+
+@pytest.mark.parametrize(
+    "header",
+    [
+        b"From: ada@customer.example (" + b"x" * 17_000 + b") <eve@evil.example>\r\n",
+        b"From: ada@customer.example\r\nDKIM-Signature: v=1; x=" + b"b" * 17_000 + b"; d=evil.example\r\n",
+    ],
+    ids=["From", "DKIM-Signature"],
+)
+def test_a_field_that_tells_the_author_and_was_read_in_part_gives_nobody_rights(header: bytes) -> None:
+    assert read_mail(header + b"\r\nHello\r\n").from_ambiguous
+
+
+def test_another_field_of_more_than_16_kb_says_nothing_of_the_author() -> None:
+    references = b"References: " + b"<x@y.example>\r\n " * 2000 + b"\r\n"
+    assert not read_mail(b"From: ada@customer.example\r\n" + references + b"\r\nHello\r\n").from_ambiguous

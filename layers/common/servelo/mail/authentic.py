@@ -40,13 +40,15 @@ def is_verified(
         return True
     if verdicts.get("dkim") != "PASS":
         return False
-    signed_by = [
-        found[1]
+    signatures = [
+        [found[1].strip().lower().rstrip(".") for found in _DKIM_DOMAIN.finditer(value)]
         for name, value in headers
         if name == "dkim-signature"
-        for found in _DKIM_DOMAIN.finditer(value)
     ]
-    return bool(signed_by) and all(aligned(each.strip().lower().rstrip("."), domain) for each in signed_by)
+    # One without a domain that we can read proves nothing, and may be the one that was found good.
+    return bool(signatures) and all(
+        domains and all(aligned(each, domain) for each in domains) for domains in signatures
+    )
 
 
 def is_suspect(verdicts: Mapping[str, str], verified: bool) -> bool:

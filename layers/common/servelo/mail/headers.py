@@ -18,6 +18,10 @@ MAX_SCAN_BYTES = 4 * 1024 * 1024  # looked through for fields: one endless field
 MAX_FIELDS = 1000
 MAX_ENCODED_WORDS = 400  # in one field; 100 mailboxes with names of several words each need more than 50
 MAX_PARAMETERS = 100
+FIELD_CUT = "A header field is longer than 16 kB; its rest was not read."
+# Of these fields the author is read; what was cut off may name another, or another signature's domain.
+AUTHOR_FIELDS = frozenset({"from", "dkim-signature"})
+AUTHOR_CUT = "A From or DKIM-Signature field is longer than 16 kB; its rest was not read."
 HEADER_CUT = "The header is longer than 1,000 fields or 256 kB; the rest of it was not read."
 
 _FIELD = re.compile(rb"^([!-9;-~]++)[ \t]*+:(.*(?:\n[ \t].*)*+)\n?", re.M)
@@ -48,7 +52,7 @@ def split_block(source: bytes, start: int, end: int) -> tuple[list[tuple[str, by
     block_limit = min(block_end, start + MAX_SCAN_BYTES)
     fields: list[tuple[str, bytes]] = []
     expected = start
-    cut = False
+    cut: set[str] = set()
     kept_bytes = 0
     for match in _FIELD.finditer(source, start, block_limit):
         if (
@@ -60,7 +64,7 @@ def split_block(source: bytes, start: int, end: int) -> tuple[list[tuple[str, by
         begin, finish = match.span(2)
         if finish - begin > MAX_FIELD_BYTES:
             finish = begin + MAX_FIELD_BYTES
-            cut = True
+            cut.add(match[1].lower().decode("ascii"))
         kept_bytes += finish - begin
         value = source[begin:finish]
         fields.append((match[1].decode("ascii").lower(), value))
@@ -73,7 +77,7 @@ def split_block(source: bytes, start: int, end: int) -> tuple[list[tuple[str, by
     if block_limit < block_end and HEADER_CUT not in warnings:
         warnings.append(HEADER_CUT)
     if cut:
-        warnings.append("A header field is longer than 16 kB; its rest was not read.")
+        warnings.append(AUTHOR_CUT if cut & AUTHOR_FIELDS else FIELD_CUT)
     if expected < block_limit and block_limit == block_end and source[expected:block_end].strip():
         # Text without a blank line before it.
         return fields, expected, warnings

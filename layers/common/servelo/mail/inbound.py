@@ -255,7 +255,7 @@ def _author(lists: list[MailboxList], reading: _Reading) -> tuple[Mailbox | None
             reading.warn("The mail has no From field.")
         return None, bool(lists)
     ambiguous = len(lists) > 1 or len(mailboxes) > 1 or any(one.ambiguous for one in lists)
-    if headers.HEADER_CUT in reading.warnings:
+    if headers.HEADER_CUT in reading.warnings or headers.AUTHOR_CUT in reading.warnings:
         ambiguous = True  # another From, or the signature that was found good, may stand in what was not read
     if ambiguous:
         reading.warn(
