@@ -10,7 +10,7 @@ from servelo.domain.inbound_record import Outcome
 from servelo.services import budgets
 from servelo.services.budgets import ANSWERS_PER_TICKET_AN_HOUR, UPDATES_PER_FOLLOWER_AN_HOUR
 from servelo.services.replay import Replay
-from tests.world import World, mail
+from tests.world import World, mail, reply
 
 ACME = "acme@serveloapp.com"
 LONG = bool(os.environ.get("SERVELO_PROOF"))
@@ -294,3 +294,17 @@ def test_mail_for_the_operator_is_bounded_and_waits_to_be_replayed(
     assert before == world.items()
     world.send_all()
     assert 5 + 1 + 3 == len(world.mailbox.to("operator@ops.example"))
+
+
+def test_a_strangers_words_do_not_use_up_the_mails_of_the_teams_answer(world: World):
+    world.receive(mail(), ACME)
+    world.send_all()
+    to = str(world.mailbox.to("ada@customer.example")[-1]["Reply-To"])
+    for turn in range(ANSWERS_PER_TICKET_AN_HOUR + 1):
+        junk = mail(from_="nobody@forged.example", to=to, subject="x", text=f"junk {turn}")
+        (held,) = world.receive(junk, to, verdicts=UNPROVEN)
+        assert held.outcome is Outcome.COMMENT_HELD
+    assert () == held.jobs
+    told = world.mailbox.to("admin@acme.example")[-1]
+    (answered,) = world.receive(*reply(told, from_="admin@acme.example", text="Here is the answer"))
+    assert (Outcome.COMMENT_TEAM, 1) == (answered.outcome, len(answered.jobs))

@@ -47,6 +47,7 @@ _WORDS = {
     "auto": f"confirmations to this sender, {CONFIRMATIONS_PER_ADDRESS_AN_HOUR} an hour",
     "domain": "confirmations to the sender's domain",
     "ticket": f"comments of this ticket that cause mail, {ANSWERS_PER_TICKET_AN_HOUR} an hour",
+    "ticket-held": f"held comments of this ticket that cause mail, {ANSWERS_PER_TICKET_AN_HOUR} an hour",
     "follow": f"updates to one person by customers' words, {UPDATES_PER_FOLLOWER_AN_HOUR} an hour",
     "relay": f"updates to others by this sender's words, {RELAYED_PER_SENDER_AN_HOUR} an hour",
     "relay-domain": f"updates to others by words from this domain, {RELAYED_PER_DOMAIN_AN_HOUR} an hour",
@@ -79,13 +80,15 @@ def fit(
     by_team: bool,
     now: datetime,
     number: int = 0,
+    held: bool = False,
     used_up: Collection[str] = (),
 ) -> Fitted:
     """Drop of *jobs* those that have no budget left.
 
     *sender* is the identity of who wrote, *proven* whether they did; *number* the ticket of a comment, 0 for
     a new ticket; *used_up* are names of counters that refused a moment ago. The team's own words are bounded
-    by the ticket alone.
+    by the ticket alone. What is *held* until a team member accepts it is counted apart: else a stranger with
+    a reply address could silence the others.
     """
     told = [job for job in jobs if job.kind is MailKind.NOTIFICATION]
     updates = [job for job in jobs if job.kind is MailKind.TICKET_UPDATE]
@@ -93,7 +96,8 @@ def fit(
     caps: list[Cap] = []
     warnings: list[str] = []
     if number and jobs:
-        on_ticket = Cap(f"ticket#{number}#{_hour(now)}", ANSWERS_PER_TICKET_AN_HOUR, HOUR)
+        whose = "ticket-held" if held else "ticket"
+        on_ticket = Cap(f"{whose}#{number}#{_hour(now)}", ANSWERS_PER_TICKET_AN_HOUR, HOUR)
         if on_ticket.name in used_up:
             return Fitted(
                 warnings=(
