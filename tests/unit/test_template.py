@@ -460,6 +460,14 @@ def test_a_layer_is_built_for_the_processor_that_it_is_deployed_for():
 # ─── API ────────────────────────────────────────────────────────────────────────────────────────────────────
 
 
+WITH_A_TOKEN = {
+    "POST /api/auth/refresh",
+    "POST /api/auth/logout",
+    "POST /api/auth/magic-link/verify",
+    "POST /api/auth/file-link",
+}
+
+
 def api_routes() -> dict[str, dict[str, Any]]:
     (api,) = properties("AWS::ApiGatewayV2::Api").values()
     return {
@@ -479,6 +487,7 @@ def test_only_pages_sign_in_and_the_customers_own_routes_are_open():
         "GET /openapi.json",
         "GET /healthz",
         "POST /api/auth/{proxy+}",
+        *WITH_A_TOKEN,
         "GET /api/portal/{proxy+}",
         "POST /api/portal/{proxy+}",
     }
@@ -514,6 +523,8 @@ def test_the_api_is_throttled_and_logged_without_paths():
     assert stage["DefaultRouteSettings"]["ThrottlingRateLimit"] > 0
     sign_in = stage["RouteSettings"]["POST /api/auth/{proxy+}"]
     assert sign_in["ThrottlingRateLimit"] < stage["DefaultRouteSettings"]["ThrottlingRateLimit"]
+    # A flood of sign-ins leaves these their own.
+    assert not WITH_A_TOKEN & set(stage["RouteSettings"])
     assert "$context.path" not in stage["AccessLogSettings"]["Format"]
     assert json.loads(stage["AccessLogSettings"]["Format"])["route"] == "$context.routeKey"
 
