@@ -2,6 +2,7 @@
 
 import base64
 from collections.abc import Iterator
+from dataclasses import replace
 
 import pytest
 
@@ -147,3 +148,11 @@ def test_a_suppression_is_listed_and_lifted_in_its_own_tenant_alone(desk: Desk, 
     assert 204 == desk.call("DELETE", path, as_=desk.admin).status
     assert [] == desk.get("/api/suppressions", as_=desk.admin).json["items"]
     assert 1 == len(desk.get("/api/suppressions", as_=desk.stranger).json["items"])
+
+
+def test_a_lifted_member_is_told_of_mail_again(desk: Desk) -> None:
+    tenant = desk.store.tenant("acme")
+    admin = "admin@acme.example"
+    desk.store.put_tenant(replace(tenant, undeliverable={admin: 0, "other@acme.example": 0}))
+    assert 204 == desk.call("DELETE", f"/api/suppressions?email={path_of(admin)}", as_=desk.admin).status
+    assert {"other@acme.example": 0} == desk.store.tenant("acme").undeliverable

@@ -9,6 +9,7 @@ import pytest
 from servelo.domain.inbound_record import Outcome
 from servelo.domain.outbound import DeliveryState, OutboundJob
 from servelo.errors import MailRejected
+from servelo.services import feedback
 from tests.world import World, mail
 
 ACME = "acme@serveloapp.com"
@@ -141,9 +142,17 @@ def test_a_members_bounce_marks_them_and_the_next_notification_stays_away(world:
     job = sent(world, "admin@acme.example")
     for _ in range(2):
         world.feedback.ses_event(bounce(job))
-    assert ("admin@acme.example",) == world.store.tenant("acme").undeliverable
+    assert ["admin@acme.example"] == list(world.store.tenant("acme").undeliverable)
     (outcome,) = world.receive(mail(text="another"), ACME)
     assert [ADA] == [world.store.job("acme", each).recipient for each in outcome.jobs]
+
+
+def test_a_members_bounce_is_forgotten_after_its_days(world: World):
+    world.feedback.ses_event(bounce(sent(world, "admin@acme.example")))
+    world.clock.turn(days=feedback.BOUNCE_DAYS - 1)
+    assert () == world.store.tenant("acme").notified(world.clock.now())
+    world.clock.turn(days=1)
+    assert ["admin@acme.example"] == [m.email for m in world.store.tenant("acme").notified(world.clock.now())]
 
 
 def test_events_in_any_order_and_twice_end_alike(world: World):
@@ -253,14 +262,16 @@ def test_a_bounce_behind_an_alias_is_matched_by_the_address_that_we_wrote_to(wor
         ("unknown@elsewhere.example", ADA),
         ("0000000000000000000000000a.acme@serveloapp.com", ADA),
         ("OURS", "victim@other.example"),
+        ("WORKED OUT", ADA),
     ],
 )
 def test_a_bounce_that_is_not_of_our_mail_to_that_address_marks_nobody(
     world: World, message_id: str, recipient: str
 ):
+    """A job's id follows from its event, which a customer may know; the tag of a Message-ID does not."""
     job = sent(world)
-    raw = dsn(job.message_id if message_id == "OURS" else message_id, recipient)
-    (outcome,) = world.receive(raw, ACME)
+    known = {"OURS": job.message_id, "WORKED OUT": f"{job.id}.acme@serveloapp.com"}
+    (outcome,) = world.receive(dsn(known.get(message_id, message_id), recipient), ACME)
     assert outcome.outcome is Outcome.BOUNCE_UNMATCHED
     assert DeliveryState.ACCEPTED is state(world, job)
     assert frozenset() == world.store.suppressed("acme", [ADA, recipient])

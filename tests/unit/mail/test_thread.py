@@ -19,6 +19,15 @@ def test_a_message_id_of_ours_is_recognised_by_its_form_alone():
     assert thread.own_job("", "serveloapp.com") is None
 
 
+def test_the_tag_of_a_message_id_is_keyed_by_job_tenant_and_secret():
+    ours = thread.message_id_for("01hx5", "acme", "serveloapp.com", b"k" * 32)
+    assert thread.own_job(ours, "serveloapp.com") == ("01hx5", "acme")
+    assert ours == thread.message_id_for("01hx5", "acme", "serveloapp.com", b"k" * 32)
+    others = [("01hx6", "acme", b"k"), ("01hx5", "acmf", b"k"), ("01hx5", "acme", b"l")]
+    tags = {thread.message_id_for(j, s, "x.example", key * 32).partition("-")[2][:16] for j, s, key in others}
+    assert len(tags | {ours.partition("-")[2][:16]}) == 4
+
+
 def test_an_id_that_could_end_its_field_or_bracket_is_unfit():
     assert thread.clean_id("<a@b>") == "a@b"
     assert thread.clean_id(" a@b ") == "a@b"

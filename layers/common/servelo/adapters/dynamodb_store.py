@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 import random
 import time
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any, TypeVar
@@ -1104,14 +1104,21 @@ def _tenant(item: Any) -> Tenant:
     members = tuple(
         Member(m["email"], m.get("name", ""), Role(m["role"]), m.get("notify", True)) for m in item.members
     )
-    return Tenant(**values, members=members, smtp=smtp, undeliverable=tuple(item.undeliverable))
+    return Tenant(**values, members=members, smtp=smtp, undeliverable=_ends(item.undeliverable))
+
+
+def _ends(undeliverable: Any) -> dict[str, int]:
+    """Of items of release 0.1.0, a list, nothing tells when a bounce stops to count."""
+    if isinstance(undeliverable, Mapping):
+        return {str(who): int(end) for who, end in undeliverable.items()}
+    return dict.fromkeys(undeliverable, 0)
 
 
 def _tenant_item(tenant: Tenant) -> models.TenantItem:
     pk, sk = keys.tenant(tenant.slug)
     values = {n: getattr(tenant, n) for n in models.field_names(Tenant)}
     values["members"] = list(tenant.members)
-    values["undeliverable"] = list(tenant.undeliverable)
+    values["undeliverable"] = dict(tenant.undeliverable)
     if tenant.smtp is None:
         del values["smtp"]
     return models.TenantItem(pk=pk, sk=sk, gsi1pk=keys.TENANTS_VIEW, gsi1sk=tenant.slug, **values)

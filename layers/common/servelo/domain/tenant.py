@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from enum import StrEnum
@@ -68,7 +69,8 @@ class Tenant:
     Attributes:
         notify_email: the seed's "Portal Notify Email"; where set, notifications go there and nowhere else.
         members: the whole team, so that one read answers who may speak and who is told (at most 200).
-        undeliverable: identities of notified addresses that bounced for good; they get no automatic mail.
+        undeliverable: identities of notified addresses that bounced for good, and the epoch second until
+            which they get no automatic mail; 0 means until an admin lifts it.
         mail_version: counted up with every change of how mail goes out; a job carries the version it was
             queued under, and a sender that holds an older copy of the tenant reads it again.
         reopen_days: a reply to a ticket closed longer ago opens a new, linked ticket.
@@ -88,7 +90,7 @@ class Tenant:
     customer_portal: bool = True
     new_tickets_in_portal: bool = True
     members: tuple[Member, ...] = ()
-    undeliverable: tuple[str, ...] = ()
+    undeliverable: Mapping[str, int] = field(default_factory=dict)
     smtp: SmtpAccount | None = None
     mail_version: int = 0
     version: int = 0
@@ -98,7 +100,12 @@ class Tenant:
         """Return the team member whose address compares as *identity* (see ``ids.identity``)."""
         return next((m for m in self.members if identity_of(m.email) == identity), None)
 
-    def notified(self) -> tuple[Member, ...]:
+    def is_undeliverable(self, identity: str, now: datetime) -> bool:
+        """Tell whether a bounce of *identity*, a notified address, still counts at *now*."""
+        until = self.undeliverable.get(identity)
+        return until is not None and (until == 0 or now.timestamp() < until)
+
+    def notified(self, now: datetime) -> tuple[Member, ...]:
         """Return who is told of new mail: the Portal Notify Email alone where set, else the admins.
 
         At most 15: all mails of an event are promised in one transaction of 100 items. Larger teams set a
@@ -110,7 +117,8 @@ class Tenant:
         else:
             admins = tuple(m for m in self.members if m.role is Role.ADMIN)
             told = tuple(m for m in admins if m.notify) or admins
-        return tuple(m for m in told if identity_of(m.email) not in self.undeliverable)[:MAX_NOTIFIED]
+        reached = (m for m in told if not self.is_undeliverable(identity_of(m.email), now))
+        return tuple(reached)[:MAX_NOTIFIED]
 
     def with_smtp(self, smtp: SmtpAccount | None) -> Tenant:
         """Return the tenant with another way out for its mail."""

@@ -1,12 +1,14 @@
 """Threading: Message-ID, In-Reply-To, References (RFC 5322 3.6.4) and the ticket tag in a subject.
 
-Ids are handled without their angle brackets. Our own are ``{job id}.{slug}@{mail domain}``: the same job
-always has the same id, so a mail that is sent a second time after an unknown outcome can be told as the
-same one by the program that receives it.
+Ids are handled without their angle brackets. Our own are ``{job id}-{tag}.{slug}@{mail domain}``. The job
+keeps its id, so a mail that is sent a second time after an unknown outcome can be told as the same one by the
+program that receives it. A job id follows from its event and can be worked out; the tag is keyed, so whoever
+names a whole id (a bounce) has seen the mail.
 """
 
 from __future__ import annotations
 
+import hmac
 import re
 from collections.abc import Iterable, Sequence
 
@@ -20,7 +22,8 @@ OPERATOR_SLUG = "-"
 # RFC 5322 asks for dot-atoms around "@"; real ids hold nearly anything. What may not pass is what would end
 # the field or the bracket.
 _ID = re.compile(r"[!-;=?-~]+")
-_OWN_ID = re.compile(r"([0-9a-z]{1,64})\.([a-z0-9-]{1,24})")
+_OWN_ID = re.compile(r"([0-9a-z]{1,64})(?:-[0-9a-f]{16})?\.([a-z0-9-]{1,24})")
+_TAG_BYTES = 8
 _NOT_IN_SLUGS = re.compile(r"[^a-z0-9-]")
 _TAG = re.compile(r"\[#([1-9][0-9]{0,12})\]")
 # "Re:" as mail programs write it in many languages, also "Re[2]:" and the full-width colon. Forward marks
@@ -32,13 +35,17 @@ _REPLY_PREFIX = re.compile(
 )
 
 
-def message_id_for(job_id: str, slug: str, mail_domain: str) -> str:
+def message_id_for(job_id: str, slug: str, mail_domain: str, secret: bytes = b"") -> str:
     """Return the Message-ID of the outgoing mail *job_id* (a sortable id), without brackets.
 
-    *slug* is ``-`` for the operator's own mail.
+    *slug* is ``-`` for the operator's own mail; *secret* is a key of the ring, or nothing for a mail that no
+    stored job stands for (a test). With a key rotated meanwhile the id is another one: the job keeps the first.
     """
     name = _NOT_IN_SLUGS.sub("", slug).strip("-") or "operator"
-    return f"{job_id}.{name}@{mail_domain}"
+    if not secret:
+        return f"{job_id}.{name}@{mail_domain}"
+    tag = hmac.digest(secret, f"servelo message id 1\0{slug}/{job_id}".encode(), "sha256")[:_TAG_BYTES]
+    return f"{job_id}-{tag.hex()}.{name}@{mail_domain}"
 
 
 def own_job(message_id: str, mail_domain: str) -> tuple[str, str] | None:

@@ -149,7 +149,7 @@ class Composer:
     ) -> tuple[OutboundJob, ...]:
         """Return one notification for each team member who is told, but not for the verified author."""
         shown, truncated = _shown(comment.text)
-        told = {identity(m.email): m for m in tenant.notified()}
+        told = {identity(m.email): m for m in tenant.notified(comment.created_at)}
         if ticket.assignee and (assignee := tenant.member(identity(ticket.assignee))):
             told.setdefault(identity(assignee.email), assignee)
         if event != "new" and verified:
@@ -244,7 +244,7 @@ class Composer:
             kind=MailKind.EXPLANATION,
             recipient=recipient,
             subject="",
-            message_id=thread.message_id_for(job_id, slug, self.mail_domain),
+            message_id=self._message_id(job_id, slug),
             created_at=now,
             due_at=now + SWEEP_AFTER,
             from_name=tenant.name if tenant else "",
@@ -278,7 +278,7 @@ class Composer:
             recipient=recipient.email,
             recipient_name=recipient.name,
             subject=subject,
-            message_id=thread.message_id_for(job_id, slug, self.mail_domain),
+            message_id=self._message_id(job_id, slug),
             created_at=now,
             due_at=now + SWEEP_AFTER,
             from_name=tenant.name if tenant else "",
@@ -312,7 +312,7 @@ class Composer:
                 now=now,
                 automatic=True,
             )
-            for member in tenant.notified()
+            for member in tenant.notified(now)
         )
 
     def _job(
@@ -339,7 +339,7 @@ class Composer:
             recipient=to.email,
             recipient_name=to.name,
             subject=thread.with_tag(ticket.subject, ticket.number),
-            message_id=thread.message_id_for(job_id, ticket.slug, self.mail_domain),
+            message_id=self._message_id(job_id, ticket.slug),
             created_at=comment.created_at,
             due_at=comment.created_at + SWEEP_AFTER,
             from_name=from_name,
@@ -352,6 +352,9 @@ class Composer:
             comment_id=comment.id,
             mail_version=tenant.mail_version,
         )
+
+    def _message_id(self, job_id: str, slug: str) -> str:
+        return thread.message_id_for(job_id, slug, self.mail_domain, self.ring.signing_key.secret)
 
     def _files(self, comment: Comment) -> tuple[tuple[StoredFile, ...], dict[str, object]]:
         """Return the files that travel along, and what the template shows of all: links to the others."""

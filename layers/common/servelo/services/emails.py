@@ -30,6 +30,7 @@ RETRYABLE = frozenset(
         DeliveryState.FAILED,
     }
 )
+LIFT_TRIES = 5
 # Fields that each kind needs; in the words of the request.
 _NEEDED: Mapping[MailKind, tuple[str, ...]] = {
     MailKind.INVOICE: ("number", "amount"),
@@ -121,8 +122,24 @@ class Emails:
         return again
 
     def lift(self, slug: str, email: str) -> None:
-        """Let mail go to an address again; nothing happens when it was not suppressed."""
-        self.store.lift_suppression(slug, identity(email))
+        """Let mail go to an address again, also the team's notifications; nothing happens when it was not suppressed.
+
+        Raises:
+            Conflict: the tenant's settings were changed all the while.
+        """
+        who = identity(email)
+        self.store.lift_suppression(slug, who)
+        for _ in range(LIFT_TRIES):
+            tenant = self.store.tenant(slug)
+            if tenant is None or who not in tenant.undeliverable:
+                return
+            left = {each: end for each, end in tenant.undeliverable.items() if each != who}
+            try:
+                self.store.put_tenant(replace(tenant, undeliverable=left))
+            except Conflict:
+                continue
+            return
+        raise Conflict("the settings kept changing; lift it once more")
 
     def _attachments(self, slug: str, values: Mapping[str, Any], owner: str) -> tuple[StoredFile, ...]:
         files = list(self.files.take_over(slug, owner, values.get("files", ())))

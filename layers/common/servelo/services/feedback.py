@@ -13,7 +13,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
 from servelo.domain.outbound import RANK, WAITING_STATES, DeliveryState, OutboundJob
@@ -171,10 +171,14 @@ class Feedback:
             told = tenant is not None and (
                 tenant.member(who) is not None or identity(tenant.notify_email) == who
             )
-            if not told or who in tenant.undeliverable:
+            until = int((now + timedelta(days=days)).timestamp())
+            if not told or tenant.undeliverable.get(who, -1) in (0, until):
                 return
+            current = {
+                each: end for each, end in tenant.undeliverable.items() if tenant.is_undeliverable(each, now)
+            }
             try:
-                self._store.put_tenant(replace(tenant, undeliverable=(*tenant.undeliverable, who)))
+                self._store.put_tenant(replace(tenant, undeliverable={**current, who: until}))
             except Conflict:
                 continue
             return

@@ -608,6 +608,8 @@ class Router:
             if work.slug not in (NO_TENANT, slug):
                 continue  # a report at one tenant's address says nothing of another tenant's mail
             job: OutboundJob | None = self._store.job(slug, job_id)
+            if own and job is not None and job.message_id.lower() != message_id.lower():
+                continue  # a job's id can be worked out; its Message-ID knows only who has seen the mail
             named = {identity(each) for each in recipients if each}
             if job is not None and (identity(job.recipient) in named or not named):
                 return job
@@ -732,6 +734,7 @@ class Router:
         composer: Composer,
         jobs: tuple[OutboundJob, ...],
         number: int = 0,
+        held: bool = False,
     ) -> budgets.Fitted:
         return budgets.fit(
             composer,
@@ -742,6 +745,7 @@ class Router:
             by_team=decision.author == "team",
             now=work.now,
             number=number,
+            held=held,
             used_up=work.used_up,
         )
 
@@ -768,7 +772,9 @@ class Router:
         fitted = budgets.Fitted()
         if decision.notify or decision.publish:
             jobs = self._jobs_for_comment(work, decision, tenant, ticket, participants, comment, composer)
-            fitted = self._fitted(work, decision, tenant, composer, jobs, ticket.number)
+            fitted = self._fitted(
+                work, decision, tenant, composer, jobs, ticket.number, comment.needs_accept
+            )
             comment = replace(comment, warnings=(*comment.warnings, *fitted.warnings))
         status = TicketStatus.OPEN if decision.reopen else None
         if (
@@ -1036,7 +1042,7 @@ class Router:
                 now=work.now,
                 automatic=True,
             )
-            for member in tenant.notified()
+            for member in tenant.notified(work.now)
         )
 
     def _explain(
