@@ -39,7 +39,7 @@ def message_id_for(job_id: str, slug: str, mail_domain: str, secret: bytes = b""
     """Return the Message-ID of the outgoing mail *job_id* (a sortable id), without brackets.
 
     *slug* is ``-`` for the operator's own mail; *secret* is a key of the ring, or nothing for a mail that no
-    stored job stands for (a test). With a key rotated meanwhile the id is another one: the job keeps the first.
+    stored job stands for (a test). After a rotation the id would be another one: the job keeps the first.
     """
     name = _NOT_IN_SLUGS.sub("", slug).strip("-") or "operator"
     if not secret:

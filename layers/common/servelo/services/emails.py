@@ -122,7 +122,7 @@ class Emails:
         return again
 
     def lift(self, slug: str, email: str) -> None:
-        """Let mail go to an address again, also the team's notifications; nothing happens when it was not suppressed.
+        """Let mail go to an address again, the team's notifications too; nothing happens when it may already.
 
         Raises:
             Conflict: the tenant's settings were changed all the while.

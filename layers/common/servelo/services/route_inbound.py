@@ -772,9 +772,7 @@ class Router:
         fitted = budgets.Fitted()
         if decision.notify or decision.publish:
             jobs = self._jobs_for_comment(work, decision, tenant, ticket, participants, comment, composer)
-            fitted = self._fitted(
-                work, decision, tenant, composer, jobs, ticket.number, comment.needs_accept
-            )
+            fitted = self._fitted(work, decision, tenant, composer, jobs, ticket.number, comment.needs_accept)
             comment = replace(comment, warnings=(*comment.warnings, *fitted.warnings))
         status = TicketStatus.OPEN if decision.reopen else None
         if (
