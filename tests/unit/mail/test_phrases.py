@@ -1,3 +1,4 @@
+import re
 import string
 from decimal import Decimal
 
@@ -63,3 +64,18 @@ def test_amounts_have_two_decimals_and_the_languages_signs():
 
 def test_braces_in_a_value_are_no_places():
     assert language("en").phrase("sent_by", tenant="{0} {x!r}") == "Sent by {0} {x!r} with Servelo Mail"
+
+
+def test_french_writes_the_first_of_a_month_and_its_colons_as_the_french_do():
+    french = language("fr")
+    assert "1er décembre 2026" == french.date_text("2026-12-01")
+    assert "2 décembre 2026" == french.date_text("2026-12-02")
+    assert not [name for name, words in french.phrases.items() if re.search(" [:;!?]", words)]
+    assert "\u00a0:" == french.colon
+
+
+@pytest.mark.parametrize("locale", ["en", "es", "fr", "de", "pt"])
+def test_the_mails_that_tell_of_a_broken_account_and_of_a_new_password_speak_the_tenants_language(locale):
+    spoken = language(locale)
+    assert "auth refused" in spoken.phrase("breaker_text", reason="auth refused")
+    assert spoken.phrase("reset_title") != spoken.phrase("breaker_title")

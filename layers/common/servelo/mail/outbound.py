@@ -372,6 +372,7 @@ def _render(
     number = _line(content, "number")
     values: dict[str, object] = {
         "p": spoken.phrase,
+        "colon": spoken.colon,
         "lang": spoken.locale,
         "tenant": one_line(tenant.name) if tenant else OPERATOR_NAME,
         "logo_url": logo if logo.lower().startswith("https:") else "",

@@ -1,7 +1,8 @@
 """The fixed phrases of our mails in the languages a tenant can choose.
 
 A phrase is a format string; its names are the same in every language (a test compares them). Addressed
-formally where the language makes a difference: the reader may be anybody's customer.
+formally where the language makes a difference: the reader may be anybody's customer. Portuguese is Brazil's,
+which is what ``pt`` without a region means (CLDR); roles are named so that they fit anybody.
 """
 
 from __future__ import annotations
@@ -21,6 +22,8 @@ class Language:
         date_form: with ``{day}``, ``{month}`` (its name) and ``{year}``.
         months: twelve names, parted by spaces.
         group, point: the thousands separator and the decimal separator.
+        first_day: how the first of a month is written.
+        colon: with the space that may stand before it.
     """
 
     locale: str
@@ -29,6 +32,8 @@ class Language:
     group: str
     point: str
     phrases: dict[str, str]
+    first_day: str = "1"
+    colon: str = ":"
 
     def phrase(self, name: str, /, **values: object) -> str:
         """Return the phrase *name* with *values* filled in; braces in values are left alone."""
@@ -38,7 +43,8 @@ class Language:
         return name in self.phrases
 
     def date(self, day: date) -> str:
-        return self.date_form.format(day=day.day, month=self.months.split()[day.month - 1], year=day.year)
+        number = self.first_day if day.day == 1 else day.day
+        return self.date_form.format(day=number, month=self.months.split()[day.month - 1], year=day.year)
 
     def date_text(self, text: str) -> str:
         """Return an ISO 8601 date or date-time in words, times in UTC; anything else as it is."""
@@ -150,6 +156,18 @@ _ENGLISH = {
     "forward_attached": "The original is attached unchanged.",
     "forward_linked": "The original is too large to attach.",
     "forward_download": "Download the original",
+    "reset_title": ("Choose a new password"),
+    "reset_text": (
+        "Somebody, likely you, asked for a new password for your sign-in. Choose it with this "
+        "link within one hour. If it was not you, do nothing: your password stays as it is."
+    ),
+    "breaker_title": ("Your own mail account refuses our mail"),
+    "breaker_text": (
+        "Mail could not be sent through your own mail account ({reason}). Nothing is lost: until "
+        "it works again, mail goes out through the shared address, and answers still reach the "
+        "right ticket. Open Settings, Outbound Email (SMTP), choose Configure, then Send Test: it"
+        " names the field to mend."
+    ),
     "sent_by": "Sent by {tenant} with Servelo Mail",
 }
 
@@ -171,7 +189,7 @@ _SPANISH = {
     "notification_new": "Nueva solicitud {tag}",
     "notification_reply": "Nueva respuesta en {tag}",
     "notification_held": "Una respuesta en {tag} espera su decisión",
-    "unverified": "No hemos podido comprobar que este correo venga de la dirección que muestra.",
+    "unverified": ("No hemos podido comprobar que este correo proceda de la dirección que muestra."),
     "held": ("Quedará oculto para la otra parte hasta que alguien del equipo lo acepte en el portal."),
     "who_sees": "Su respuesta a este correo llegará a {who}.",
     "truncated": ("El texto es más largo de lo que cabe en este correo; el portal lo muestra entero."),
@@ -184,7 +202,7 @@ _SPANISH = {
     "invoice_title": "Factura {number}",
     "quote_title": "Presupuesto {number}",
     "amount": "Importe",
-    "due_date": "Vence el",
+    "due_date": ("Vencimiento"),
     "valid_until": "Válido hasta",
     "open_invoice": "Ver la factura",
     "open_quote": "Ver el presupuesto",
@@ -192,7 +210,7 @@ _SPANISH = {
     "message_title": "Un mensaje de {tenant}",
     "test_title": "Correo de prueba",
     "test_text": "Este correo ha llegado: {tenant} puede enviar correo con esta configuración.",
-    "test_requested": "La ha solicitado {who}.",
+    "test_requested": ("Lo ha solicitado {who}."),
     "magic_link_title": "Sus solicitudes en {tenant}",
     "magic_link_text": (
         "Con este enlace puede ver sus solicitudes y añadir mensajes. Es solo para usted: no lo comparta."
@@ -201,8 +219,10 @@ _SPANISH = {
     "expires": "El enlace es válido hasta el {when}.",
     "not_you": "Si no lo ha solicitado, puede ignorar este correo.",
     "invitation_title": "Únase al equipo de {tenant}",
-    "invitation_text": "{who} le invita al servicio de asistencia de {tenant} como {role}.",
-    "invitation_text_plain": "Ha recibido una invitación al servicio de asistencia de {tenant} como {role}.",
+    "invitation_text": ("{who} le invita al servicio de asistencia de {tenant} con el rol de {role}."),
+    "invitation_text_plain": (
+        "Ha recibido una invitación al servicio de asistencia de {tenant} con el rol de {role}."
+    ),
     "invitation_sign_in": "Su usuario es {email}.",
     "invitation_button": "Aceptar la invitación",
     "role_admin": "administrador",
@@ -237,6 +257,19 @@ _SPANISH = {
     "forward_attached": "El original va adjunto sin cambios.",
     "forward_linked": "El original es demasiado grande para adjuntarlo.",
     "forward_download": "Descargar el original",
+    "reset_title": ("Elija una contraseña nueva"),
+    "reset_text": (
+        "Alguien, probablemente usted, ha pedido una contraseña nueva para su cuenta. Elíjala con"
+        " este enlace en el plazo de una hora. Si no ha sido usted, no haga nada: su contraseña "
+        "no cambia."
+    ),
+    "breaker_title": ("Su propia cuenta de correo rechaza nuestros envíos"),
+    "breaker_text": (
+        "No se ha podido enviar correo con su propia cuenta ({reason}). No se pierde nada: hasta "
+        "que vuelva a funcionar, el correo sale desde la dirección compartida y las respuestas "
+        "siguen llegando a su solicitud. Abra Settings, Outbound Email (SMTP), elija Configure y "
+        "después Send Test: indica el campo que debe corregir."
+    ),
     "sent_by": "Enviado por {tenant} con Servelo Mail",
 }
 
@@ -256,11 +289,12 @@ _FRENCH = {
     "subject": "Objet",
     "from": "De",
     "notification_new": "Nouvelle demande {tag}",
-    "notification_reply": "Nouvelle réponse sur {tag}",
-    "notification_held": "Une réponse sur {tag} attend votre décision",
-    "unverified": "Nous n’avons pas pu prouver que ce message vient de l’adresse affichée.",
+    "notification_reply": ("Nouvelle réponse à la demande {tag}"),
+    "notification_held": ("Une réponse à la demande {tag} attend votre décision"),
+    "unverified": ("Nous n’avons pas pu vérifier que ce message provient bien de l’adresse affichée."),
     "held": (
-        "Il reste caché à l’autre partie jusqu’à ce qu’un membre de l’équipe l’accepte dans le portail."
+        "Il reste invisible pour l’autre partie tant qu’un membre de l’équipe ne l’a pas accepté "
+        "dans le portail."
     ),
     "who_sees": "Votre réponse à ce message sera envoyée à {who}.",
     "truncated": "Le texte est trop long pour ce message ; le portail le montre en entier.",
@@ -269,7 +303,7 @@ _FRENCH = {
     "open_portal": "Ouvrir dans le portail",
     "update_title": "{author} a répondu",
     "update_title_plain": "Nouvelle réponse",
-    "reply_hint": "Pour répondre, répondez simplement à ce message.",
+    "reply_hint": ("Il vous suffit de répondre à ce message."),
     "invoice_title": "Facture {number}",
     "quote_title": "Devis {number}",
     "amount": "Montant",
@@ -279,20 +313,22 @@ _FRENCH = {
     "open_quote": "Voir le devis",
     "open_link": "Ouvrir",
     "message_title": "Un message de {tenant}",
-    "test_title": "Message d’essai",
-    "test_text": "Ce message est arrivé : {tenant} peut envoyer du courrier avec ces réglages.",
-    "test_requested": "{who} l’a demandé.",
+    "test_title": ("Message de test"),
+    "test_text": ("Ce message est arrivé : {tenant} peut envoyer des messages avec ces paramètres."),
+    "test_requested": ("{who} a demandé cet envoi."),
     "magic_link_title": "Vos demandes chez {tenant}",
     "magic_link_text": (
-        "Ce lien vous montre vos demandes et vous permet de les compléter. Il est pour vous seul : "
-        "ne le transmettez pas."
+        "Ce lien vous montre vos demandes et vous permet de les compléter. Il est strictement "
+        "personnel : ne le transmettez à personne."
     ),
     "magic_link_button": "Voir mes demandes",
     "expires": "Le lien est valable jusqu’au {when}.",
     "not_you": "Si vous n’êtes pas à l’origine de cette demande, ignorez ce message.",
     "invitation_title": "Rejoignez l’équipe de {tenant}",
-    "invitation_text": "{who} vous invite au service d’assistance de {tenant} en tant que {role}.",
-    "invitation_text_plain": "Vous êtes invité au service d’assistance de {tenant} en tant que {role}.",
+    "invitation_text": ("{who} vous invite à rejoindre le service d’assistance de {tenant} (rôle : {role})."),
+    "invitation_text_plain": (
+        "Vous avez reçu une invitation à rejoindre le service d’assistance de {tenant} (rôle : {role})."
+    ),
     "invitation_sign_in": "Votre identifiant est {email}.",
     "invitation_button": "Accepter l’invitation",
     "role_admin": "administrateur",
@@ -310,14 +346,14 @@ _FRENCH = {
         "Ce service n’accepte pas de courrier pour le moment. Votre message n’a pas été transmis."
     ),
     "explanation_team_unverified": (
-        "Votre réponse n’a pas été envoyée au client, car nous n’avons pas pu prouver qu’elle vient"
-        " de vous. Elle est gardée dans le portail comme note interne. Connectez-vous au portail "
-        "pour la publier, ou configurez SPF, DKIM et DMARC pour votre domaine."
+        "Votre réponse n’a pas été envoyée au client, car nous n’avons pas pu vérifier qu’elle "
+        "vient bien de vous. Elle est conservée dans le portail comme note interne. Connectez-"
+        "vous au portail pour la publier, ou configurez SPF, DKIM et DMARC pour votre domaine."
     ),
     "explanation_not_a_member": (
-        "Votre réponse n’a pas été envoyée au client, car votre adresse ne fait pas partie de cette"
-        " équipe. Elle est gardée comme note interne. Répondez depuis l’adresse de votre compte ou "
-        "adressez-vous à un administrateur."
+        "Votre réponse n’a pas été envoyée au client, car votre adresse ne fait pas partie de "
+        "cette équipe. Elle est conservée comme note interne. Répondez depuis l’adresse de votre "
+        "compte ou adressez-vous à un administrateur."
     ),
     "explanation_general": (
         "Nous n’avons pas pu traiter votre message comme prévu. Merci de nous écrire à nouveau."
@@ -327,6 +363,19 @@ _FRENCH = {
     "forward_attached": "L’original est joint sans modification.",
     "forward_linked": "L’original est trop volumineux pour être joint.",
     "forward_download": "Télécharger l’original",
+    "reset_title": ("Choisissez un nouveau mot de passe"),
+    "reset_text": (
+        "Quelqu’un, sans doute vous, a demandé un nouveau mot de passe pour votre compte. "
+        "Choisissez-le avec ce lien dans l’heure qui vient. Si ce n’était pas vous, ne faites "
+        "rien : votre mot de passe reste le même."
+    ),
+    "breaker_title": ("Votre propre compte de messagerie refuse nos envois"),
+    "breaker_text": (
+        "Un message n’a pas pu être envoyé par votre propre compte ({reason}). Rien n’est perdu :"
+        " en attendant, les messages partent de l’adresse partagée et les réponses arrivent "
+        "toujours à la bonne demande. Ouvrez Settings, Outbound Email (SMTP), choisissez "
+        "Configure, puis Send Test : le champ à corriger y est indiqué."
+    ),
     "sent_by": "Envoyé par {tenant} avec Servelo Mail",
 }
 
@@ -348,43 +397,20 @@ _GERMAN = {
     "notification_new": "Neue Anfrage {tag}",
     "notification_reply": "Neue Antwort zu {tag}",
     "notification_held": "Eine Antwort zu {tag} wartet auf Sie",
-    "unverified": "Wir konnten nicht belegen, dass diese E-Mail von der angezeigten Adresse kommt.",
-    "held": ("Sie bleibt der anderen Seite verborgen, bis jemand aus dem Team sie im Portal annimmt."),
-    "who_sees": "Ihre Antwort auf diese E-Mail geht an {who}.",
-    "truncated": "Der Text ist zu lang für diese E-Mail; im Portal steht er ganz.",
-    "files": "Dateien",
-    "links_expire": "Die Links zum Herunterladen gelten nur einige Tage.",
-    "open_portal": "Im Portal öffnen",
-    "update_title": "{author} hat geantwortet",
-    "update_title_plain": "Neue Antwort",
-    "reply_hint": "Zum Antworten genügt eine Antwort auf diese E-Mail.",
-    "invoice_title": "Rechnung {number}",
-    "quote_title": "Angebot {number}",
-    "amount": "Betrag",
-    "due_date": "Fällig am",
-    "valid_until": "Gültig bis",
-    "open_invoice": "Rechnung ansehen",
-    "open_quote": "Angebot ansehen",
-    "open_link": "Öffnen",
-    "message_title": "Eine Nachricht von {tenant}",
-    "test_title": "Test-E-Mail",
-    "test_text": "Diese E-Mail ist angekommen: {tenant} kann mit diesen Einstellungen senden.",
-    "test_requested": "{who} hat sie angefordert.",
-    "magic_link_title": "Ihre Anfragen bei {tenant}",
-    "magic_link_text": (
-        "Mit diesem Link sehen Sie Ihre Anfragen und können sie ergänzen. Er ist nur für Sie: Bitte"
-        " geben Sie ihn nicht weiter."
+    "unverified": (
+        "Wir konnten nicht bestätigen, dass diese E-Mail wirklich von der angezeigten Adresse stammt."
     ),
+    "held": ("Sie bleibt für die andere Seite unsichtbar, bis jemand aus dem Team sie im Portal annimmt."),
     "magic_link_button": "Meine Anfragen ansehen",
     "expires": "Der Link gilt bis {when}.",
     "not_you": "Wenn Sie das nicht angefordert haben, können Sie diese E-Mail ignorieren.",
-    "invitation_title": "Willkommen im Team von {tenant}",
-    "invitation_text": "{who} lädt Sie zum Helpdesk von {tenant} ein, als {role}.",
-    "invitation_text_plain": "Sie sind zum Helpdesk von {tenant} eingeladen, als {role}.",
+    "invitation_title": ("Einladung ins Team von {tenant}"),
+    "invitation_text": ("{who} lädt Sie in den Helpdesk von {tenant} ein (Rolle: {role})."),
+    "invitation_text_plain": ("Sie sind in den Helpdesk von {tenant} eingeladen (Rolle: {role})."),
     "invitation_sign_in": "Sie melden sich mit {email} an.",
     "invitation_button": "Einladung annehmen",
-    "role_admin": "Administrator",
-    "role_technician": "Techniker",
+    "role_admin": ("Administration"),
+    "role_technician": ("Technik"),
     "explanation_title": "Zu der E-Mail, die Sie uns geschickt haben",
     "explanation_to": "Sie ging an {address}.",
     "explanation_unknown_recipient": (
@@ -400,9 +426,10 @@ _GERMAN = {
         "Dieser Helpdesk nimmt zurzeit keine E-Mails an. Ihre E-Mail wurde nicht weitergegeben."
     ),
     "explanation_team_unverified": (
-        "Ihre Antwort wurde nicht an den Kunden gesendet, weil wir nicht belegen konnten, dass sie "
-        "von Ihnen kommt. Sie liegt als interne Notiz im Portal. Melden Sie sich dort an, um sie zu"
-        " veröffentlichen, oder richten Sie für Ihre Maildomain SPF, DKIM und DMARC ein."
+        "Ihre Antwort wurde nicht an den Kunden gesendet, weil wir nicht bestätigen konnten, dass"
+        " sie von Ihnen stammt. Sie liegt als interne Notiz im Portal. Melden Sie sich dort an, "
+        "um sie zu veröffentlichen, oder richten Sie für Ihre E-Mail-Domain SPF, DKIM und DMARC "
+        "ein."
     ),
     "explanation_not_a_member": (
         "Ihre Antwort wurde nicht an den Kunden gesendet, weil Ihre Adresse nicht zu diesem Team "
@@ -417,37 +444,76 @@ _GERMAN = {
     "forward_attached": "Das Original ist unverändert angehängt.",
     "forward_linked": "Das Original ist zu groß zum Anhängen.",
     "forward_download": "Original herunterladen",
+    "truncated": ("Der Text ist zu lang für diese E-Mail; im Portal finden Sie ihn vollständig."),
+    "reply_hint": ("Antworten Sie einfach auf diese E-Mail."),
+    "reset_title": ("Neues Passwort wählen"),
+    "reset_text": (
+        "Jemand, vermutlich Sie, hat ein neues Passwort für Ihre Anmeldung angefordert. Wählen "
+        "Sie es mit diesem Link innerhalb einer Stunde. Waren Sie es nicht, brauchen Sie nichts "
+        "zu tun: Ihr Passwort bleibt, wie es ist."
+    ),
+    "breaker_title": ("Ihr eigenes E-Mail-Konto weist unsere E-Mails ab"),
+    "breaker_text": (
+        "Über Ihr eigenes E-Mail-Konto konnte nicht gesendet werden ({reason}). Nichts ist "
+        "verloren: Bis es wieder funktioniert, gehen E-Mails über die gemeinsame Adresse hinaus, "
+        "und Antworten erreichen weiterhin die richtige Anfrage. Öffnen Sie Settings, Outbound "
+        "Email (SMTP), wählen Sie Configure und dann Send Test: Dort steht, welches Feld zu "
+        "korrigieren ist."
+    ),
     "sent_by": "Gesendet von {tenant} mit Servelo Mail",
+    "who_sees": ("Ihre Antwort auf diese E-Mail geht an {who}."),
+    "files": ("Dateien"),
+    "links_expire": ("Die Links zum Herunterladen gelten nur einige Tage."),
+    "open_portal": ("Im Portal öffnen"),
+    "update_title": ("{author} hat geantwortet"),
+    "update_title_plain": ("Neue Antwort"),
+    "invoice_title": ("Rechnung {number}"),
+    "quote_title": ("Angebot {number}"),
+    "amount": ("Betrag"),
+    "due_date": ("Fällig am"),
+    "valid_until": ("Gültig bis"),
+    "open_invoice": ("Rechnung ansehen"),
+    "open_quote": ("Angebot ansehen"),
+    "open_link": ("Öffnen"),
+    "message_title": ("Eine Nachricht von {tenant}"),
+    "test_title": ("Test-E-Mail"),
+    "test_text": ("Diese E-Mail ist angekommen: {tenant} kann mit diesen Einstellungen senden."),
+    "test_requested": ("{who} hat sie angefordert."),
+    "magic_link_title": ("Ihre Anfragen bei {tenant}"),
+    "magic_link_text": (
+        "Mit diesem Link sehen Sie Ihre Anfragen und können sie ergänzen. Er ist nur für Sie: "
+        "Bitte geben Sie ihn nicht weiter."
+    ),
 }
 
 _PORTUGUESE = {
     "marker": "Escreva a sua resposta acima desta linha",
-    "greeting": "Olá, {name},",
-    "greeting_plain": "Olá,",
+    "greeting": ("Olá, {name}!"),
+    "greeting_plain": ("Olá!"),
     "service": "Servelo Mail",
     "via": "via",
-    "confirmation_title": "Recebemos a sua mensagem",
+    "confirmation_title": ("Recebemos sua mensagem"),
     "confirmation_text": (
-        "Obrigado por escrever para {tenant}. O seu pedido tem o número {tag}. Responderemos assim "
-        "que possível."
+        "Agradecemos seu contato com {tenant}. Sua solicitação recebeu o número {tag}. "
+        "Responderemos assim que possível."
     ),
     "confirmation_more": "Para acrescentar algo, basta responder a este e-mail.",
     "you_wrote": "Você escreveu",
     "subject": "Assunto",
     "from": "De",
-    "notification_new": "Novo pedido {tag}",
+    "notification_new": ("Nova solicitação {tag}"),
     "notification_reply": "Nova resposta em {tag}",
-    "notification_held": "Uma resposta em {tag} espera por si",
-    "unverified": "Não conseguimos comprovar que este e-mail vem do endereço que mostra.",
-    "held": "Fica oculto para a outra parte até que alguém da equipa o aceite no portal.",
-    "who_sees": "A sua resposta a este e-mail será enviada a {who}.",
-    "truncated": "O texto é mais longo do que cabe neste e-mail; o portal mostra-o por inteiro.",
-    "files": "Ficheiros",
-    "links_expire": "As ligações de transferência expiram ao fim de alguns dias.",
+    "notification_held": ("Uma resposta em {tag} aguarda sua decisão"),
+    "unverified": ("Não foi possível confirmar que este e-mail vem do endereço exibido."),
+    "held": ("Ele fica oculto para a outra parte até que alguém da equipe o aceite no portal."),
+    "who_sees": ("Sua resposta a este e-mail será enviada para {who}."),
+    "truncated": ("O texto é longo demais para este e-mail; o portal mostra o texto completo."),
+    "files": ("Arquivos"),
+    "links_expire": ("Os links para download expiram em alguns dias."),
     "open_portal": "Abrir no portal",
     "update_title": "{author} respondeu",
     "update_title_plain": "Nova resposta",
-    "reply_hint": "Para responder, basta responder a este e-mail.",
+    "reply_hint": ("Basta responder a este e-mail."),
     "invoice_title": "Fatura {number}",
     "quote_title": "Orçamento {number}",
     "amount": "Valor",
@@ -458,52 +524,68 @@ _PORTUGUESE = {
     "open_link": "Abrir",
     "message_title": "Uma mensagem de {tenant}",
     "test_title": "E-mail de teste",
-    "test_text": "Este e-mail chegou: {tenant} pode enviar e-mail com estas definições.",
-    "test_requested": "Foi pedido por {who}.",
-    "magic_link_title": "Os seus pedidos em {tenant}",
+    "test_text": ("Este e-mail chegou: {tenant} pode enviar e-mails com estas configurações."),
+    "test_requested": ("Solicitado por {who}."),
+    "magic_link_title": ("Suas solicitações em {tenant}"),
     "magic_link_text": (
-        "Com esta ligação vê os seus pedidos e pode acrescentar mensagens. É só para si: não a partilhe."
+        "Com este link você vê suas solicitações e pode acrescentar mensagens. Ele é pessoal: não"
+        " o compartilhe."
     ),
-    "magic_link_button": "Ver os meus pedidos",
-    "expires": "A ligação é válida até {when}.",
-    "not_you": "Se não fez este pedido, pode ignorar este e-mail.",
-    "invitation_title": "Junte-se à equipa de {tenant}",
-    "invitation_text": "{who} convida-o para o serviço de apoio de {tenant} como {role}.",
-    "invitation_text_plain": "Recebeu um convite para o serviço de apoio de {tenant} como {role}.",
-    "invitation_sign_in": "Inicia sessão com {email}.",
+    "magic_link_button": ("Ver minhas solicitações"),
+    "expires": ("O link é válido até {when}."),
+    "not_you": ("Se não foi você que pediu, ignore este e-mail."),
+    "invitation_title": ("Convite para a equipe de {tenant}"),
+    "invitation_text": ("{who} convida você para o help desk de {tenant} (função: {role})."),
+    "invitation_text_plain": ("Você recebeu um convite para o help desk de {tenant} (função: {role})."),
+    "invitation_sign_in": ("Seu login é {email}."),
     "invitation_button": "Aceitar o convite",
     "role_admin": "administrador",
     "role_technician": "técnico",
-    "explanation_title": "Sobre o e-mail que nos enviou",
-    "explanation_to": "Foi dirigido a {address}.",
+    "explanation_title": ("Sobre o e-mail que você nos enviou"),
+    "explanation_to": ("Ele foi enviado para {address}."),
     "explanation_unknown_recipient": (
-        "Não existe nenhum serviço no endereço para onde escreveu, por isso ninguém leu o seu "
+        "Não existe atendimento no endereço para o qual você escreveu; por isso, ninguém leu seu "
         "e-mail. Verifique o endereço."
     ),
     "explanation_token_invalid": (
-        "O endereço de resposta está incompleto ou já não é válido, por isso o seu e-mail não foi "
-        "acrescentado a nenhum pedido. Responda ao nosso e-mail mais recente ou escreva um novo."
+        "O endereço de resposta está incompleto ou não é mais válido; por isso, seu e-mail não "
+        "foi acrescentado a nenhuma solicitação. Responda ao nosso e-mail mais recente ou escreva"
+        " um novo."
     ),
-    "explanation_tenant_suspended": "Este serviço não aceita e-mail de momento; o seu não foi encaminhado.",
+    "explanation_tenant_suspended": (
+        "Este atendimento não aceita e-mails no momento. Seu e-mail não foi encaminhado."
+    ),
     "explanation_team_unverified": (
-        "A sua resposta não foi enviada ao cliente, porque não conseguimos comprovar que vem de si."
-        " Ficou no portal como nota interna. Entre no portal para a publicar ou configure SPF, DKIM"
-        " e DMARC no seu domínio de e-mail."
+        "Sua resposta não foi enviada ao cliente, porque não foi possível confirmar que ela vem "
+        "de você. Ela ficou no portal como nota interna. Entre no portal para publicá-la ou "
+        "configure SPF, DKIM e DMARC no seu domínio de e-mail."
     ),
     "explanation_not_a_member": (
-        "A sua resposta não foi enviada ao cliente, porque o seu endereço não pertence a esta "
-        "equipa. Ficou como nota interna. Responda a partir do endereço com que inicia sessão ou "
-        "fale com um administrador."
+        "Sua resposta não foi enviada ao cliente, porque seu endereço não pertence a esta equipe."
+        " Ela ficou como nota interna. Responda a partir do endereço com que você entra no portal"
+        " ou fale com um administrador."
     ),
     "explanation_general": (
-        "Não conseguimos tratar o seu e-mail como pretendia. Escreva-nos novamente, por favor."
+        "Não foi possível processar seu e-mail como esperado. Por favor, escreva novamente."
     ),
-    "explanation_once": "Recebe este aviso no máximo uma vez por dia.",
+    "explanation_once": ("Este aviso é enviado no máximo uma vez por dia."),
     "forward_title": "E-mail para {to}",
-    "forward_attached": "O original segue em anexo, sem alterações.",
-    "forward_linked": "O original é demasiado grande para seguir em anexo.",
-    "forward_download": "Transferir o original",
-    "sent_by": "Enviado por {tenant} com o Servelo Mail",
+    "forward_attached": ("O original segue em anexo, sem alterações."),
+    "forward_linked": ("O original é grande demais para ser anexado."),
+    "forward_download": ("Baixar o original"),
+    "reset_title": ("Escolha uma nova senha"),
+    "reset_text": (
+        "Alguém, provavelmente você, pediu uma nova senha para o seu acesso. Escolha-a com este "
+        "link em até uma hora. Se não foi você, não faça nada: sua senha continua a mesma."
+    ),
+    "breaker_title": ("Sua própria conta de e-mail recusa nossos envios"),
+    "breaker_text": (
+        "Não foi possível enviar pela sua própria conta de e-mail ({reason}). Nada se perdeu: até"
+        " que ela volte a funcionar, os e-mails saem pelo endereço compartilhado, e as respostas "
+        "continuam chegando à solicitação certa. Abra Settings, Outbound Email (SMTP), escolha "
+        "Configure e depois Send Test: ele indica o campo a corrigir."
+    ),
+    "sent_by": ("Enviado por {tenant} com Servelo Mail"),
 }
 
 LANGUAGES = {
@@ -531,7 +613,13 @@ LANGUAGES = {
             "janvier février mars avril mai juin juillet août septembre octobre novembre décembre",
             "\u202f",
             ",",
-            _FRENCH,
+            # No line begins with a colon or a semicolon.
+            {
+                name: words.replace(" :", "\u00a0:").replace(" ;", "\u202f;")
+                for name, words in _FRENCH.items()
+            },
+            "1er",
+            "\u00a0:",
         ),
         Language(
             "de",

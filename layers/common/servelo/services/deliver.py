@@ -41,6 +41,7 @@ from servelo.errors import (
     StoreUnavailable,
 )
 from servelo.mail import outbound
+from servelo.mail.phrases import language
 from servelo.services.compose import Composer
 from servelo.services.ports import (
     Accepted,
@@ -359,12 +360,8 @@ class Deliverer:
         self, tenant: Tenant, refused: AccountRefused | DeliveryDeferred | DeliveryUnknown, now: datetime
     ) -> None:
         composer = self._composer()
-        text = (
-            f"Mail could not be sent through your own mail account ({refused.code.replace('_', ' ')}). "
-            "Nothing is lost: until it works again, mail goes out through the shared address, and answers "
-            "still reach the right ticket.\n\nOpen Settings, Outbound Email (SMTP), choose Configure, then "
-            "Send Test: it names the field to mend."
-        )
+        spoken = language(tenant.locale)
+        text = spoken.phrase("breaker_text", reason=refused.code.replace("_", " "))
         jobs = tuple(
             composer.plain(
                 tenant,
@@ -372,7 +369,7 @@ class Deliverer:
                 MailKind.MESSAGE,
                 Participant(member.email, member.name),
                 {"text": text},
-                subject="Your own mail account refuses our mail",
+                subject=spoken.phrase("breaker_title"),
                 cause=f"breaker#{tenant.slug}#{now.isoformat()}",
                 now=now,
                 automatic=True,

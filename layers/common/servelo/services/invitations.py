@@ -54,17 +54,16 @@ class Invitations:
     def mail_reset(self, tenant: Tenant | None, slug: str, email: str, name: str, origin: str) -> None:
         """Mail *email* a link that is good for one hour."""
         link, _ = self._link(slug, email, f"{origin}/reset", RESET_LIFE)
-        text = (
-            "Somebody, likely you, asked for a new password for your sign-in. Choose it with this link "
-            "within one hour. If it was not you, do nothing: your password stays as it is."
-        )
+        from servelo.mail.phrases import language
+
+        spoken = language(tenant.locale if tenant else "")
         self._send(
             tenant,
             slug,
             MailKind.MESSAGE,
             Participant(email, name),
-            {"text": text, "link": link},
-            "Choose a new password",
+            {"text": spoken.phrase("reset_text"), "link": link},
+            spoken.phrase("reset_title"),
         )
 
     def _link(self, slug: str, email: str, page: str, life: timedelta) -> tuple[str, str]:
