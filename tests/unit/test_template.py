@@ -633,3 +633,26 @@ def test_the_senders_time_holds_a_mail_at_its_own_server_and_then_by_ses() -> No
     assert timeout >= TimeLimits().total + RESERVE_SECONDS
     assert bootstrap.SES_CONNECT_SECONDS + bootstrap.SES_READ_SECONDS < RESERVE_SECONDS
     assert CLAIM.total_seconds() > timeout
+
+
+def test_with_a_zone_the_stack_makes_every_record_that_the_outputs_say():
+    group = transformed()["Resources"]["MailRecords"]
+    assert group["Condition"] == "HasZone"
+    made = {
+        (
+            record["Name"].get("Ref") or record["Name"].get("Fn::Sub") or record["Name"]["Fn::GetAtt"][1],
+            record["Type"],
+        )
+        for record in group["Properties"]["RecordSets"]
+    }
+    assert made == {
+        ("MailDomain", "MX"),
+        ("MailDomain", "TXT"),
+        ("_dmarc.${MailDomain}", "TXT"),
+        ("bounce.${MailDomain}", "MX"),
+        ("bounce.${MailDomain}", "TXT"),
+        *((f"DkimDNSTokenName{n}", "CNAME") for n in (1, 2, 3)),
+    }
+    for record in group["Properties"]["RecordSets"]:
+        assert record["ResourceRecords"]
+    assert len([name for name in source()["Outputs"] if name.startswith("Dns")]) == len(made)
