@@ -7,6 +7,7 @@ from dataclasses import replace
 import pytest
 
 from servelo.errors import DeliveryFailed, DeliveryUnknown
+from servelo.services import emails
 from tests.integration.api_desk import Desk, new_desk, path_of
 from tests.world import mail
 
@@ -156,3 +157,29 @@ def test_a_lifted_member_is_told_of_mail_again(desk: Desk) -> None:
     desk.store.put_tenant(replace(tenant, undeliverable={admin: 0, "other@acme.example": 0}))
     assert 204 == desk.call("DELETE", f"/api/suppressions?email={path_of(admin)}", as_=desk.admin).status
     assert {"other@acme.example": 0} == desk.store.tenant("acme").undeliverable
+
+
+def test_nothing_is_sent_to_a_suppressed_address_until_it_is_lifted(desk: Desk) -> None:
+    email = INVOICE["recipient"]
+    desk.store.suppress("acme", email, email, "complaint", "", desk.world.clock.now(), 365)
+    made = desk.post("/api/emails", INVOICE, as_=desk.admin)
+    assert (202, "suppressed") == (made.status, made.json["state"])
+    desk.world.send_all()
+    assert [] == desk.world.mailbox.to(email)
+    again = f"/api/emails/{made.json['id']}/retry"
+    assert (409, "suppressed") == ((r := desk.post(again, as_=desk.admin)).status, r.json["code"])
+    assert 204 == desk.call("DELETE", f"/api/suppressions?email={path_of(email)}", as_=desk.admin).status
+    assert 200 == desk.post(again, as_=desk.admin).status
+    desk.world.send_all()
+    assert 1 == len(desk.world.mailbox.to(email))
+
+
+def test_a_tenant_sends_a_bounded_number_a_day_by_the_shared_address(
+    desk: Desk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(emails, "BY_SHARED_ADDRESS_A_DAY", 2)
+    sent = [desk.post("/api/emails", {**INVOICE, "number": str(n)}, as_=desk.admin).status for n in range(3)]
+    assert [202, 202, 429] == sent
+    assert 202 == desk.post("/api/emails", INVOICE, as_=desk.stranger).status
+    desk.world.clock.turn(days=1)
+    assert 202 == desk.post("/api/emails", {**INVOICE, "number": "4"}, as_=desk.admin).status

@@ -53,7 +53,9 @@ from servelo.services.permissions import Action
         when("kind", "message", "text"),
     ),
     note="Send an `Idempotency-Key`: the same key and body again is the same mail. An invoice needs "
-    "`number`, `amount` and `link` or an attachment; a quote `number` and `link`; a message `text`.",
+    "`number`, `amount` and `link` or an attachment; a quote `number` and `link`; a message `text`. To an "
+    "address whose mail came back for good nothing is sent: the mail is kept as `suppressed`. By the shared "
+    "address a tenant sends 500 of these a day; 429 above.",
 )
 def send_email(call: Call) -> Answer:
     caller = call.caller
@@ -97,7 +99,8 @@ def show_email(call: Call) -> Json:
     action=Action.EMAILS_WRITE,
     summary="Send it again now",
     answer=answers.EMAIL,
-    note="For mails that are `retryable`; 409 `not_retryable` for others. One that is `unknown` may arrive "
+    note="For mails that are `retryable`; 409 `not_retryable` for others, 409 `suppressed` while the address is "
+    "on the suppression list. One that is `unknown` may arrive "
     "twice: that is why a person must ask for it.",
 )
 def retry_email(call: Call) -> Json:

@@ -6,12 +6,13 @@ import base64
 import binascii
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
+from datetime import datetime
 from typing import Any
 
 from servelo.domain.outbound import DeliveryState, MailKind, OutboundJob
 from servelo.domain.tenant import Tenant
 from servelo.domain.ticket import Participant, StoredFile
-from servelo.errors import Conflict, InvalidInput, NotFound
+from servelo.errors import Conflict, InvalidInput, NotFound, TooMany
 from servelo.mail.address import identity
 from servelo.mail.reply_token import KeyRing
 from servelo.services.compose import MAX_ATTACHED_BYTES, SWEEP_AFTER, Composer
@@ -31,6 +32,9 @@ RETRYABLE = frozenset(
     }
 )
 LIFT_TRIES = 5
+DAY = 86400
+# SES counts bounces and complaints of all tenants together; who has an SMTP account answers to its provider.
+BY_SHARED_ADDRESS_A_DAY = 500
 # Fields that each kind needs; in the words of the request.
 _NEEDED: Mapping[MailKind, tuple[str, ...]] = {
     MailKind.INVOICE: ("number", "amount"),
@@ -56,6 +60,7 @@ class Emails:
 
         Raises:
             InvalidInput: a field that this kind needs is missing, or an attachment is no base64 or too large.
+            TooMany: more than 500 a day by the shared address.
         """
         from servelo.mail import outbound
 
@@ -64,6 +69,10 @@ class Emails:
             if not values.get(name):
                 raise InvalidInput(f"Fill in this field: {_a(kind)} needs it.", field=name)
         slug = tenant.slug
+        now = self.clock.now()
+        suppressed = bool(self.store.suppressed(slug, [identity(values["recipient"])]))
+        if not suppressed and tenant.smtp is None:
+            self._count(slug, now)
         files = self._attachments(slug, values, owner)
         if kind is MailKind.INVOICE and not values.get("link") and not files:
             raise InvalidInput("An invoice needs a link or an attachment.", field="link")
@@ -79,10 +88,12 @@ class Emails:
             content,
             subject=values.get("subject") or outbound.subject_for(kind, tenant, content),
             cause=cause,
-            now=self.clock.now(),
+            now=now,
             files=files,
             reply_to=values.get("reply_to") or f"{slug}@{self.mail_domain}",
         )
+        if suppressed:
+            job = replace(job, state=DeliveryState.SUPPRESSED, error_code="suppressed")
         try:
             self.post.commit(Change(slug=slug, jobs=(job,)))
         except ChangeRefused as refused:
@@ -102,12 +113,17 @@ class Emails:
 
         Raises:
             NotFound: no such mail.
-            Conflict: ``not_retryable``: it went, or is on its way.
+            Conflict: ``not_retryable``: it went, or is on its way; ``suppressed``: mail to this address is.
         """
         job = self.get(slug, job_id)
         refused = Conflict("this mail is on its way or has arrived", code="not_retryable")
         if job.state not in RETRYABLE:
             raise refused
+        if self.store.suppressed(slug, [identity(job.recipient)]):
+            raise Conflict(
+                "mail to this address came back or was reported as spam; lift that under Settings, Suppressions",
+                code="suppressed",
+            )
         again = replace(
             job,
             state=DeliveryState.QUEUED,
@@ -120,6 +136,14 @@ class Emails:
             raise refused
         self.post.enqueue((again,))
         return again
+
+    def _count(self, slug: str, now: datetime) -> None:
+        name = f"shared-address#{int(now.timestamp()) // DAY}"
+        if not self.store.count(slug, name, BY_SHARED_ADDRESS_A_DAY, DAY, now):
+            raise TooMany(
+                f"That is more than {BY_SHARED_ADDRESS_A_DAY} mails in one day by the shared address. Set up "
+                "your own account under Settings, Outbound Email (SMTP), or go on tomorrow."
+            )
 
     def lift(self, slug: str, email: str) -> None:
         """Let mail go to an address again, the team's notifications too; nothing happens when it may already.

@@ -12,7 +12,7 @@ from contextvars import ContextVar
 from dataclasses import dataclass, replace
 from typing import Any
 
-from servelo.domain.outbound import OutboundJob
+from servelo.domain.outbound import WAITING_STATES, OutboundJob
 from servelo.errors import StoreUnavailable
 from servelo.services.ports import Change, JobQueue, OnceClaim
 
@@ -43,9 +43,10 @@ class Post:
 
     def enqueue(self, jobs: Sequence[OutboundJob]) -> None:
         """Queue what is promised already; what SQS does not take now, the sweep queues within minutes."""
-        if not jobs:
+        waiting = [(job.slug, job.id) for job in jobs if job.state in WAITING_STATES]
+        if not waiting:
             return
         try:
-            self.queue.put([(job.slug, job.id) for job in jobs])
+            self.queue.put(waiting)
         except StoreUnavailable:
             return
