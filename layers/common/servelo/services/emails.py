@@ -121,7 +121,7 @@ class Emails:
             raise refused
         if self.store.suppressed(slug, [identity(job.recipient)]):
             raise Conflict(
-                "mail to this address came back or was reported as spam; lift that under Settings, Suppressions",
+                "mail to this address came back or was called spam; lift that under Settings, Suppressions",
                 code="suppressed",
             )
         again = replace(
