@@ -99,8 +99,8 @@ def show_email(call: Call) -> Json:
     action=Action.EMAILS_WRITE,
     summary="Send it again now",
     answer=answers.EMAIL,
-    note="For mails that are `retryable`; 409 `not_retryable` for others, 409 `suppressed` while the address is "
-    "on the suppression list. One that is `unknown` may arrive "
+    note="For mails that are `retryable`; 409 `not_retryable` for others, 409 `suppressed` while the address "
+    "is on the suppression list. One that is `unknown` may arrive "
     "twice: that is why a person must ask for it.",
 )
 def retry_email(call: Call) -> Json:
