@@ -50,6 +50,7 @@ shots: setup  ## pictures of every page, phone and desktop, light and dark, into
 proof: setup  ## the long version of every proof (docs/reliability.md); hours
 	SERVELO_PROOF=1 $(PYTHON) -m pytest tests/unit tests/integration tests/proof tests/e2e $(if $(BROWSER),tests/browser)
 	$(PYTHON) -m tests.proof.load --mails 20000 --flood 10000
+	$(PYTHON) -m tests.proof.mutated_mails --count 100000
 	$(PYTHON) -m tests.proof.fairness --mails 10000
 	$(PYTHON) -m pip install --quiet --disable-pip-version-check atheris || echo "no atheris for this Python: the mutator fuzzes"
 	for target in read_mail part_reply parse_mailboxes verify_token read_bounce; do \

@@ -85,7 +85,8 @@ class Figures:
             rate = self.flood / self.flood_seconds
             took = f"{self.flood_seconds:.1f} s: {rate:.1f} a second"
             sent = f"sent in {self.flood_sent_seconds:.1f} s, settled in {took}"
-            yield f"flood: {self.flood} mails, but for each {STEP}th to one tenant, {sent}"
+            to_one, to_other = len(self.flood_lags), len(self.other_lags)
+            yield f"flood: {to_one} mails to one tenant, {to_other} to another, {sent}"
             yield f"the flooded tenant, receipt to ticket: {_spread(self.flood_lags)}"
             yield f"the other tenant, receipt to ticket: {_spread(self.other_lags)}"
         yield "memory after mails: " + ", ".join(str(accepted) for accepted, _ in self.memory)
