@@ -656,3 +656,10 @@ def test_with_a_zone_the_stack_makes_every_record_that_the_outputs_say():
     for record in group["Properties"]["RecordSets"]:
         assert record["ResourceRecords"]
     assert len([name for name in source()["Outputs"] if name.startswith("Dns")]) == len(made)
+
+
+def test_cognito_sends_no_mail_of_its_own() -> None:
+    """Invitations are made with MessageAction SUPPRESS; who forgot a password is mailed by us."""
+    pool = transformed()["Resources"]["UserPool"]["Properties"]
+    assert [{"Name": "admin_only", "Priority": 1}] == pool["AccountRecoverySetting"]["RecoveryMechanisms"]
+    assert pool["AdminCreateUserConfig"]["AllowAdminCreateUserOnly"] is True
