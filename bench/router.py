@@ -83,6 +83,7 @@ class Worker:
         os.environ.update(ENVIRON)
         self.clock = _Clock()
         self.log = open(os.devnull, "w")  # noqa: SIM115 - as long as the process
+        importlib.import_module("servelo.observability")  # first, as in Lambda: powertools changes clients
         from servelo import bootstrap
         from servelo.domain.tenant import Member, Role, Tenant
 

@@ -14,6 +14,7 @@ from botocore.exceptions import ClientError, EndpointConnectionError
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+import servelo.observability  # noqa: F401 - as in Lambda: powertools adds its name to the User-Agent
 from servelo.adapters import aws_clients
 from servelo.adapters.aws_requests import _Keyed
 
@@ -139,6 +140,8 @@ def test_the_first_request_is_botocores_and_the_later_ones_are_signed_as_it_sign
         assert names(first) - {"host"} == names(request)
         assert botocore_signs(request, service) == text(request.headers["Authorization"])
         assert first.stream_output == request.stream_output
+        assert text(first.headers["User-Agent"]) == text(request.headers["User-Agent"])
+        assert " PT/" in text(request.headers["User-Agent"])
 
 
 @settings(max_examples=40, deadline=None)

@@ -29,13 +29,14 @@ _PLAIN_PATH = re.compile(r"/(?:[A-Za-z0-9_~-][A-Za-z0-9_.~-]*(?:/[A-Za-z0-9_~-][
 _ADDRESS = re.compile(r"(https?)://([a-z0-9.-]+)(?::(\d+))?(/[^?#]*)\Z")
 _DEFAULT_PORTS = {"http": "80", "https": "443"}
 _NOTHING = sha256(b"").hexdigest()
-# What botocore itself registers for these events.
+# What botocore itself registers for these events, and powertools, which adds its name to the User-Agent.
 _OWN_HANDLERS = {
     "request-created": {
         "add_retry_headers",
         "handler",
         "rebuild_and_replace_user_agent_handler",
         "seed_max_attempts",
+        "add_powertools_feature",
     },
     "before-sign": {
         "remove_arn_from_signing_path",
@@ -113,6 +114,7 @@ class _Requests:
         self._credentials = signer._credentials
         self._emitter = emitter
         self._max_attempts: int | None = None
+        self._user_agent = ""
         self._judged: dict[Kind, tuple[Any, Any] | None] = {}
         self._events: dict[str, tuple[str, str]] = {}
         self._orders: dict[tuple[str, ...], tuple[str, tuple[tuple[str, str], ...]]] = {}
@@ -142,6 +144,7 @@ class _Requests:
             return
         try:
             self._max_attempts = params["context"]["retries"].get("max")
+            self._user_agent = _octets(request.headers["User-Agent"]).decode()
             made = self.prepare(params, model, _octets(request.headers["X-Amz-Date"]).decode())
             same = made is not None and _shape(made) == _shape(request)
         except Exception:  # another botocore: whatever it is, its own way is right
@@ -206,6 +209,8 @@ class _Requests:
             f"{_ALGORITHM} Credential={credentials.access_key}/{scope}, "
             f"SignedHeaders={names}, Signature={signature}"
         )
+        if self._user_agent:  # the same for all requests of a process, and not signed
+            headers["User-Agent"] = self._user_agent
         retries = context.get("retries")
         if retries:  # after signing, as botocore has it: these are not signed
             if self._max_attempts is not None:
