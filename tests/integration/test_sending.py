@@ -8,8 +8,10 @@ import pytest
 
 from servelo.domain.outbound import DeliveryState, MailKind, OutboundJob
 from servelo.domain.tenant import BreakerState, SmtpAccount
+from servelo.domain.ticket import Participant
 from servelo.errors import AccountRefused, DeliveryDeferred, DeliveryFailed, DeliveryUnknown, StoreUnavailable
 from servelo.services.deliver import CLAIM, GIVE_UP_AFTER, PROBE_AFTER
+from servelo.services.ports import Change
 from tests.world import Mailbox, World, mail
 
 ACME = "acme@serveloapp.com"
@@ -578,3 +580,22 @@ def test_a_mail_that_no_time_was_left_for_comes_again_soon(world: World):
     after = deliver(world, promised(world))
     assert (DeliveryState.DEFERRED, 0) == (after.state, after.attempts)
     assert timedelta(seconds=30) > after.due_at - world.clock.now()
+
+
+@pytest.mark.parametrize("kind", [kind for kind in MailKind if kind is not MailKind.OPERATOR_FORWARD])
+def test_every_kind_of_mail_goes_out_through_the_tenants_own_account(world: World, kind: MailKind):
+    own = account(world)
+    job = world.composer().plain(
+        world.store.tenant("acme"),
+        "acme",
+        kind,
+        Participant("ada@customer.example", "Ada"),
+        {"text": "x", "number": 7, "link": "https://desk.example/x"},
+        subject="Hello",
+        cause=kind.value,
+        now=world.clock.now(),
+    )
+    world.store.commit(Change(slug="acme", jobs=(job,)))
+    assert ("smtp", DeliveryState.ACCEPTED) == (deliver(world, job).transport, waiting_state(world, job))
+    assert OWN in str(own.mails[0]["From"])
+    assert [] == world.mailbox.mails
