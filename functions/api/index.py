@@ -1,7 +1,8 @@
 """Index: keeps the search postings in step with tickets and comments.
 
-Trigger  the table's stream, ReportBatchItemFailures. Only what can be found is looked at: a new comment, and
-         a ticket whose subject or people changed. The postings themselves come by too and are passed over.
+Trigger  the table's stream, ReportBatchItemFailures. Only what can be found is looked at: a new comment, a
+         ticket whose subject or people changed, and what an erasure removed. The postings themselves come by
+         too and are passed over.
 """
 
 from __future__ import annotations
@@ -22,7 +23,9 @@ def lambda_handler(event: dict[str, Any], context: LambdaContext) -> dict[str, A
         try:
             found = changed_words(record)
             if found is not None:
-                bootstrap.store().put_postings(found.slug, found.number, found.words)
+                store = bootstrap.store()
+                change = store.delete_postings if found.gone else store.put_postings
+                change(found.slug, found.number, found.words)
         except Exception:
             # A stream goes on only in order: this record and what follows come again, or end in the queue.
             logger.exception("a change could not be indexed")

@@ -110,6 +110,21 @@ def test_what_was_indexed_before_is_not_written_again(desk: Desk) -> None:
     assert [(1, ["geloscht"])] == written
 
 
+def test_what_was_removed_is_found_no_more(desk: Desk) -> None:
+    gone = [
+        {**r, "eventName": "REMOVE", "dynamodb": {**r["dynamodb"], "OldImage": r["dynamodb"]["NewImage"]}}
+        for r in records()
+        if r["dynamodb"]["NewImage"].get("slug") == {"S": "acme"}
+        and r["dynamodb"]["NewImage"].get("number") == {"N": "1"}
+    ]
+    for each in gone:
+        del each["dynamodb"]["NewImage"]
+    assert {"batchItemFailures": []} == index.lambda_handler({"Records": gone}, CONTEXT)
+    assert set() == desk.store.numbers_with_word("acme", "kase", beginning=False)
+    assert {2} == desk.store.numbers_with_word("acme", "drucker", beginning=False)
+    assert {1} == desk.store.numbers_with_word("globex", "drucker", beginning=False)
+
+
 def test_a_record_that_cannot_be_indexed_comes_again_with_what_follows(
     desk: Desk, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -1,17 +1,21 @@
 """The operator's command against a stack that moto plays: what it prints, what it changes, how it exits."""
 
+import base64
 import json
 from pathlib import Path
+from typing import Any
 
 import boto3
 import pytest
 
 from servelo import __version__, bootstrap, cli
+from servelo.adapters.stream_records import changed_words
 from servelo.mail.reply_token import KeyState, TokenRole, sign, verify
 from servelo.operate import data, deployment, doctor, keyring
 from servelo.operate.doctor import Doctor, Health
 from servelo.services.replay import Replay
-from tests.world import MAIL_DOMAIN, REGION, TABLE, World, aws, mail
+from tests.integration.api_desk import new_desk
+from tests.world import MAIL_DOMAIN, REGION, TABLE, World, aws, mail, reply
 
 NOTHING = lambda count: None  # noqa: E731 - a progress that nobody watches
 
@@ -65,6 +69,101 @@ def test_export_and_erase_of_a_client_take_all_of_theirs_and_nothing_else(world:
     assert world.store.ticket("acme", 2) is not None
     assert "ada@customer.example" not in json.dumps(world.items())
     assert "grace@other.example" in json.dumps(world.items())
+
+
+def test_erasing_a_person_leaves_the_tickets_of_others_without_that_persons_words(
+    world: World, tmp_path: Path
+):
+    buckets = {"s3": world.s3, "file_bucket": "files", "mail_bucket": "mail"}
+    where = {"dynamodb": aws("dynamodb"), "table": TABLE}
+    # 1: Ada's, followed by Bob and by Carl, and Bob wrote there.
+    crowd = {"Cc": "Bob Bobson <bob@other.example>, carl@third.example"}
+    world.receive(mail(subject="Boiler", text="It drips.", headers=crowd), "acme@serveloapp.com")
+    world.send_all()
+    answer, to = reply(
+        world.mailbox.to("admin@acme.example")[0], from_="Acme Admin <admin@acme.example>", text="We come."
+    )
+    world.receive(answer, to)
+    world.send_all()
+    answer, to = reply(
+        world.mailbox.to("bob@other.example")[0],
+        from_="Bob Bobson <bob@other.example>",
+        text="My quagga too.",
+    )
+    world.receive(answer, to)
+    world.send_all()
+    # 2: Bob's own, with Ada in Cc.
+    own = mail(
+        from_="Bob Bobson <bob@other.example>", subject="Zebra", headers={"Cc": "ada@customer.example"}
+    )
+    world.receive(own, "acme@serveloapp.com")
+    for record in _stream():
+        found = changed_words(record)
+        if found:
+            world.store.put_postings(found.slug, found.number, found.words)
+    assert {1} == world.store.numbers_with_word("acme", "quagga", beginning=False)
+    erased = data.erase_client(
+        "acme", "bob@other.example", store=world.store, **where, **buckets, progress=NOTHING
+    )
+    assert 1 == erased
+    assert world.store.ticket("acme", 2) is None
+    ticket = world.store.ticket("acme", 1)
+    assert ["ada@customer.example", "carl@third.example"] == [p.email for p in ticket.participants]
+    comments, _ = world.store.conversation("acme", 1, 50, "")
+    assert ["It drips.", "We come."] == [c.text.strip() for c in comments[:2]]
+    assert ("", "(erased)") == (comments[2].author_email, comments[2].author_name)
+    everything = json.dumps(world.items()).lower()
+    texts = [c.text for c in comments]
+    jobs = [str(job.content) for job in world.store.jobs("acme", 50, "")[0]]
+    for word in ("bob@other.example", "bobson", "quagga", "zebra"):
+        assert word not in everything
+        assert not [text for text in texts + jobs if word in text.lower()]
+    assert {1} == world.store.numbers_with_word("acme", "boiler", beginning=False)
+    raws = [o["Key"] for o in world.s3.list_objects_v2(Bucket="mail").get("Contents", ())]
+    assert not [k for k in raws if b"quagga" in world.s3.get_object(Bucket="mail", Key=k)["Body"].read()]
+
+
+def test_a_ticket_handed_to_another_is_neither_exported_nor_erased_for_who_had_it(tmp_path: Path):
+    with new_desk() as desk:
+        world = desk.world
+        wrong = {"from_": "Wrong <wrong@w.example>", "text": "Only forwarded."}
+        world.receive(mail(subject="Theirs", **wrong), "acme@serveloapp.com")
+        handed = desk.post("/api/tickets/1/requester", {"email": "right@r.example"}, as_=desk.tech)
+        assert 200 == handed.status
+        desk.post("/api/tickets/1/comments", {"text": "Secret for right."}, as_=desk.tech)
+        out = tmp_path / "wrong.json"
+        assert 1 == data.export_client("acme", "wrong@w.example", out, store=world.store)
+        (ticket,) = json.loads(out.read_text())["tickets"]
+        assert ["Only forwarded."] == [c["text"].strip() for c in ticket["comments"]]
+        assert "" == ticket["subject"]
+        data.erase_client(
+            "acme",
+            "wrong@w.example",
+            store=world.store,
+            dynamodb=aws("dynamodb"),
+            table=TABLE,
+            s3=world.s3,
+            file_bucket="files",
+            mail_bucket="mail",
+            progress=NOTHING,
+        )
+        kept = desk.get("/api/tickets/1", as_=desk.tech).json
+        assert ["right@r.example"] == [p.email for p in world.store.ticket("acme", 1).participants]
+        assert "Secret for right." in [c["text"] for c in kept["comments"]]
+        assert "wrong@w.example" not in json.dumps(world.items())
+
+
+def _stream() -> list[dict[str, Any]]:
+    """Every item as the table's stream tells it."""
+    found = []
+    for item in aws("dynamodb").scan(TableName=TABLE)["Items"]:
+        told = {
+            name: {kind: base64.b64encode(value).decode() if kind == "B" else value}
+            for name, typed in item.items()
+            for kind, value in typed.items()
+        }
+        found.append({"eventName": "INSERT", "dynamodb": {"NewImage": told}})
+    return found
 
 
 def test_the_command_shows_why_a_mail_went_where_it_did_and_replays_it(

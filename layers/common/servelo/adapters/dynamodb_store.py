@@ -391,6 +391,17 @@ class DynamoStore:
 
         self._guard(write)
 
+    def delete_postings(self, slug: str, number: int, words: Iterable[str]) -> None:
+        """Make ticket *number* findable by *words* no more; one BatchWriteItem per 25, 1 write unit each."""
+
+        def write() -> None:
+            with Item.batch_write() as batch:
+                for word in words:
+                    pk, sk = keys.posting(slug, word, number)
+                    batch.delete(models.PostingItem(pk=pk, sk=sk))
+
+        self._guard(write)
+
     def raise_ticket_counter(self, slug: str, number: int) -> bool:
         """Let the next ticket get *number* or a higher one; one UpdateItem. False: it is past that."""
         pk, sk = keys.ticket_counter(slug)

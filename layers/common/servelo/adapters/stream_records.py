@@ -13,35 +13,46 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from servelo.services.search import MAX_WORDS_A_COMMENT, words_of, words_of_ticket
+from servelo.services.search import words_of_comment, words_of_ticket
 
 
 @dataclass(frozen=True, slots=True)
 class FoundWords:
-    """Words under which ticket *number* of tenant *slug* is to be found."""
+    """Words under which ticket *number* of tenant *slug* is to be found, or with *gone* no longer is."""
 
     slug: str
     number: int
     words: list[str]
+    gone: bool = False
 
 
 def changed_words(record: Mapping[str, Any]) -> FoundWords | None:
-    """Return the words that *record* adds, None when it adds none."""
+    """Return the words that *record* adds or takes away, None when it does neither.
+
+    Comments and tickets are removed by an erasure alone, and then the whole ticket is.
+    """
     change = record.get("dynamodb", {})
     new, old = change.get("NewImage"), change.get("OldImage")
     if not new:
-        return None
+        words = _all_words(old) if old else []
+        return FoundWords(_text(old, "slug"), _number(old), words, gone=True) if words else None
     kind = _text(new, "kind")
     if kind == "comment" and not old:
-        words = words_of(f"{_text(new, 'author_name')}\n{_long_text(new, 'text')}")[:MAX_WORDS_A_COMMENT]
-        author = words_of_ticket("", [(_text(new, "author_email"), "")])
-        return FoundWords(_text(new, "slug"), _number(new), list(dict.fromkeys([*author, *words])))
+        return FoundWords(_text(new, "slug"), _number(new), _all_words(new))
     if kind == "ticket":
         words = _ticket_words(new)
         before = set(_ticket_words(old)) if old else set()
         added = [word for word in words if word not in before]
         return FoundWords(_text(new, "slug"), _number(new), added) if added else None
     return None
+
+
+def _all_words(image: Mapping[str, Any]) -> list[str]:
+    kind = _text(image, "kind")
+    if kind == "comment":
+        author = _text(image, "author_email"), _text(image, "author_name")
+        return words_of_comment(*author, _long_text(image, "text"))
+    return _ticket_words(image) if kind == "ticket" else []
 
 
 def _ticket_words(image: Mapping[str, Any]) -> list[str]:

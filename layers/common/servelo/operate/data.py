@@ -10,6 +10,7 @@ from __future__ import annotations
 import base64
 import csv
 import json
+import zlib
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from datetime import UTC, datetime
@@ -17,14 +18,24 @@ from pathlib import Path
 from typing import Any
 
 from servelo.adapters import dynamodb_keys as keys
+from servelo.adapters.aws_errors import code_of
 from servelo.domain import ids
 from servelo.domain.client import Client
+from servelo.domain.outbound import WAITING_STATES
 from servelo.domain.ticket import AuthorRole, Comment, Participant, Ticket, TicketStatus, Visibility
 from servelo.errors import InvalidInput, NotFound
 from servelo.mail.address import identity
 from servelo.services.ports import Change, ChangeRefused
+from servelo.services.search import words_of_comment, words_of_ticket
+from servelo.services.tickets import visible_to_customer
 
 Progress = Callable[[int], None]
+
+_ERASED = "What was written here was erased, because its author asked for it."
+_WORDS_OF_A_COMMENT = frozenset(
+    "author_email author_name text html quoted_text signature full_text overflow_key files raw_key "
+    "message_id inbound_id job_ids".split()
+)
 
 
 def tenant_items(dynamodb: Any, table: str, slug: str, progress: Progress) -> Iterator[dict[str, Any]]:
@@ -86,7 +97,9 @@ def erase_tenant(
 
 
 def export_client(slug: str, email: str, out: Path, *, store: Any) -> int:
-    """Write what is known of one client to *out* as JSON: their record, tickets and every public comment.
+    """Write what is known of one client to *out* as JSON: their record, tickets and what they can see there.
+
+    Of a ticket that is another's by now, and that they do not follow, their own words alone.
 
     Raises:
         NotFound: the tenant has no such client.
@@ -95,7 +108,9 @@ def export_client(slug: str, email: str, out: Path, *, store: Any) -> int:
     if client is None:
         raise NotFound(f"tenant {slug} has no client with that address")
     tickets = []
+    who = identity(email)
     for ticket in _tickets_of(store, slug, client.id):
+        theirs = _takes_part(ticket, client.id, who)
         comments = [
             {
                 "at": c.created_at.isoformat(),
@@ -104,13 +119,15 @@ def export_client(slug: str, email: str, out: Path, *, store: Any) -> int:
                 "files": [f.filename for f in c.files],
             }
             for c in _comments(store, slug, ticket.number)
-            if c.visibility is Visibility.PUBLIC
+            if visible_to_customer(c, who) and (theirs or _wrote(c, who))
         ]
+        if not theirs and not comments:
+            continue
         tickets.append(
             {
                 "number": ticket.number,
-                "subject": ticket.subject,
-                "status": ticket.status.value,
+                "subject": ticket.subject if theirs else "",
+                "status": ticket.status.value if theirs else "",
                 "comments": comments,
             }
         )
@@ -138,8 +155,10 @@ def erase_client(
 ) -> int:
     """Delete a client and everything that holds their words or address; return the number of tickets.
 
-    Their tickets with comments, files and raw mails, the records of their mails, the mails sent to them and
-    about their tickets, aliases, suppressions. Reads the whole table, because mails to the team quote them.
+    The tickets that are theirs with comments, files and raw mails, the records of their mails, the mails sent
+    to them, naming them and about their tickets, aliases, suppressions, search postings. Tickets of others
+    stay: there they are no participant any more, and their own comments lose their words, name, address and
+    files. What others quoted of them stays. Reads the whole table, because mails to the team quote them.
 
     Raises:
         NotFound: the tenant has no such client.
@@ -148,12 +167,15 @@ def erase_client(
     client = store.client(slug, ids.client_id(slug, who))
     if client is None:
         raise NotFound(f"tenant {slug} has no client with that address")
-    numbers = {str(t.number) for t in _tickets_of(store, slug, client.id)}
+    numbers = {str(t.number) for t in _tickets_of(store, slug, client.id) if _owns(t, client.id, who)}
     own = {keys.client(slug, client.id)[0], *(keys.ticket(slug, int(n))[0] for n in numbers)}
     raw_keys: set[str] = set()
     file_keys: set[str] = set()
     kept_files: set[str] = set()
     doomed: list[keys.Key] = []
+    shared: set[int] = set()
+    erased: dict[tuple[int, str], dict[str, Any]] = {}
+    mails: list[tuple[tuple[int, str], keys.Key, set[str], set[str]]] = []
     for item in tenant_items(dynamodb, table, slug, progress):
         pk = item["pk"]["S"]
         texts = {name: value["S"] for name, value in item.items() if "S" in value}
@@ -161,12 +183,41 @@ def erase_client(
         addresses = {identity(texts[n]) for n in ("sender", "recipient", "email") if texts.get(n)}
         kind = pk.split("#")[2] if pk.count("#") > 1 else ""
         files = {f["object_key"] for f in json.loads(texts.get("files") or "[]")}
+        raws = {texts[n] for n in ("object_key", "raw_key") if texts.get(n)}
+        if kind == "WORDS" and item["sk"]["S"].rpartition("#")[2].lstrip("0") in numbers:
+            doomed.append((pk, item["sk"]["S"]))
+            continue
         if pk not in own and about not in numbers and (who not in addresses or kind == "CLIENT"):
+            if texts.get("kind") == "ticket" and _names(texts.get("participants"), who):
+                shared.add(int(about))
+            if texts.get("kind") == "comment" and _is_theirs(texts, who):
+                erased[int(about), texts["id"]] = item
+                file_keys |= files
+                raw_keys |= raws
+                continue
+            settled = texts.get("state") not in WAITING_STATES
+            if texts.get("kind") == "outbox" and settled and who in _long_text(item, "content").lower():
+                doomed.append((pk, item["sk"]["S"]))
+                continue
+            if texts.get("kind") == "outbox" and texts.get("comment_id"):
+                # It may quote a comment that comes later: decided below.
+                mails.append(((int(about), texts["comment_id"]), (pk, item["sk"]["S"]), files, raws))
+                continue
             kept_files |= files
             continue
         doomed.append((pk, item["sk"]["S"]))
         file_keys |= files
-        raw_keys |= {texts[n] for n in ("object_key", "raw_key") if texts.get(n)}
+        raw_keys |= raws
+    for comment, mail_key, files, raws in mails:
+        if comment in erased:
+            doomed.append(mail_key)
+            file_keys |= files
+            raw_keys |= raws
+        else:
+            kept_files |= files
+    for number in sorted(shared | {number for number, _ in erased}):
+        words = [item for (of, _), item in erased.items() if of == number]
+        _take_out(slug, number, who, words, store=store, dynamodb=dynamodb, table=table)
     _delete_keys(dynamodb, table, doomed)
     for key in file_keys - kept_files:
         s3.delete_object(Bucket=file_bucket, Key=key)
@@ -283,6 +334,92 @@ def _email(text: str, line: int) -> str:
         return envelope_address(text.strip())
     except InvalidInput as error:
         raise InvalidInput(f"line {line}: {error.detail}", field="email") from error
+
+
+def _owns(ticket: Ticket, client_id: str, who: str) -> bool:
+    return ticket.client_id == client_id or all(identity(p.email) == who for p in ticket.participants)
+
+
+def _takes_part(ticket: Ticket, client_id: str, who: str) -> bool:
+    return _owns(ticket, client_id, who) or any(identity(p.email) == who for p in ticket.participants)
+
+
+def _wrote(comment: Comment, who: str) -> bool:
+    return comment.author_role is not AuthorRole.TEAM and identity(comment.author_email) == who
+
+
+def _is_theirs(comment: dict[str, str], who: str) -> bool:
+    role, email = comment.get("author_role"), comment.get("author_email", "")
+    return role != AuthorRole.TEAM.value and identity(email) == who
+
+
+def _names(participants: str | None, who: str) -> bool:
+    return any(identity(p.get("email", "")) == who for p in json.loads(participants or "[]"))
+
+
+def _take_out(
+    slug: str,
+    number: int,
+    who: str,
+    comments: list[dict[str, Any]],
+    *,
+    store: Any,
+    dynamodb: Any,
+    table: str,
+) -> None:
+    """Take a person and the words of their *comments* (items) out of a ticket that is somebody else's."""
+    gone: set[str] = set()
+    previews: list[str] = []
+    for item in comments:
+        text = _long_text(item, "text")
+        author = item.get("author_email", {}).get("S", ""), item.get("author_name", {}).get("S", "")
+        gone |= set(words_of_comment(*author, text))
+        previews.append(" ".join(text.split()))
+        left = {name: value for name, value in item.items() if name not in _WORDS_OF_A_COMMENT}
+        left["author_name"], left["text"] = {"S": "(erased)"}, {"B": zlib.compress(_ERASED.encode())}
+        dynamodb.put_item(TableName=table, Item=left, ConditionExpression="attribute_exists(pk)")
+    key = dict(zip(("pk", "sk"), ({"S": part} for part in keys.ticket(slug, number)), strict=True))
+    while True:
+        item = dynamodb.get_item(TableName=table, Key=key, ConsistentRead=True).get("Item")
+        if item is None:
+            return
+        before, preview = item["participants"]["S"], item.get("preview", {}).get("S", "")
+        people = json.loads(before)
+        stay = [p for p in people if identity(p.get("email", "")) != who]
+        for person in people:
+            if person not in stay:
+                gone |= set(words_of_ticket("", [(person.get("email", ""), person.get("name", ""))]))
+        if preview and any(each.startswith(preview.rstrip("… ")) for each in previews):
+            preview = ""
+        try:
+            dynamodb.update_item(
+                TableName=table,
+                Key=key,
+                UpdateExpression="SET participants = :stay, preview = :preview "
+                "ADD version :one, people_version :one",
+                ConditionExpression="participants = :before",
+                ExpressionAttributeValues={
+                    ":stay": {"S": json.dumps(stay, ensure_ascii=False, separators=(",", ":"))},
+                    ":before": {"S": before},
+                    ":preview": {"S": preview},
+                    ":one": {"N": "1"},
+                },
+            )
+            break
+        except Exception as error:
+            # Somebody changed the people meanwhile: look again.
+            if code_of(error) != "ConditionalCheckFailedException":
+                raise
+    ticket = store.ticket(slug, number)
+    left_words = set(words_of_ticket(ticket.subject, [(p.email, p.name) for p in ticket.participants]))
+    for comment in _comments(store, slug, number):
+        left_words |= set(words_of_comment(comment.author_email, comment.author_name, comment.text))
+    store.delete_postings(slug, number, sorted(gone - left_words))
+
+
+def _long_text(item: dict[str, Any], name: str) -> str:
+    packed = item.get(name, {}).get("B", b"")
+    return zlib.decompress(packed).decode("utf-8", "replace") if packed else ""
 
 
 def _tickets_of(store: Any, slug: str, client_id: str) -> Iterator[Ticket]:

@@ -66,6 +66,12 @@ def words_of_ticket(subject: str, people: Iterable[tuple[str, str]]) -> list[str
     return words_of(text, common_too=True)
 
 
+def words_of_comment(author_email: str, author_name: str, text: str) -> list[str]:
+    """Return what a ticket is found by because of one comment: its author and its words."""
+    words = words_of(f"{author_name}\n{text}")[:MAX_WORDS_A_COMMENT]
+    return list(dict.fromkeys([*words_of_ticket("", [(author_email, "")]), *words]))
+
+
 @dataclass(frozen=True, slots=True)
 class Search:
     """*store* is a ``DynamoStore``."""
