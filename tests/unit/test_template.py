@@ -17,7 +17,10 @@ from local.template import Authorizer
 from local.template import Route as LocalRoute
 
 from servelo.config import Settings
+from servelo.domain.ids import check_slug
+from servelo.errors import InvalidInput
 from servelo.portal.routes import Who, all_routes
+from servelo.services.files import _upload_key
 from tests.sam_template import properties, resources, source, transformed
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -65,6 +68,21 @@ def role_policies() -> list[tuple[str, dict[str, Any]]]:
 
 
 # ─── Data at rest and on the way ────────────────────────────────────────────────────────────────────────────
+
+
+def test_no_tenant_can_have_the_name_of_a_part_of_a_bucket():
+    """Objects of a tenant lie under its slug: another meaning of that prefix would take or erase them."""
+    prefixes = {
+        rule["Prefix"].partition("/")[0]
+        for bucket in properties("AWS::S3::Bucket").values()
+        for rule in bucket.get("LifecycleConfiguration", {}).get("Rules", ())
+        if rule.get("Prefix")
+    }
+    prefixes |= {str(_upload_key("acme", "owner", "upload")).partition("/")[0]}
+    assert "uploads" in prefixes
+    for prefix in prefixes:
+        with pytest.raises(InvalidInput, match="reserved"):
+            check_slug(prefix)
 
 
 @pytest.mark.parametrize("name", BUCKETS)

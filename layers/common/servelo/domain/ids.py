@@ -24,14 +24,15 @@ CLIENT_ID_BYTES = 8
 
 SLUG_PATTERN = re.compile(r"[a-z0-9](?:[a-z0-9-]*[a-z0-9])?")
 
-# Local parts with a meaning of their own (RFC 2142 and common practice): never a tenant.
+# Local parts with a meaning of their own (RFC 2142 and common practice), and ``uploads``, under which the
+# file bucket keeps what no comment has taken over yet: never a tenant.
 # Forwarded to the operator: the owner's two, and what RFC 2142 asks of every domain.
 OPERATOR_MAILBOXES = frozenset({"support", "legal", "postmaster", "abuse"})
 RESERVED_SLUGS = frozenset(
     "abuse admin administrator api app billing bounce bounces contact dev dmarc ftp help hello "
     "hostmaster imap info legal mail mailer-daemon marketing mta-sts no-reply noc noreply notifications "
     "notify operator pop portal postmaster privacy prod reply root sales security servelo smtp spam ssl "
-    "staging static status support system team test tls usenet uucp webmaster www".split()
+    "staging static status support system team test tls uploads usenet uucp webmaster www".split()
 )
 
 # What needs no quotes in a local part (RFC 5321 4.1.2, RFC 6531 3.3).
