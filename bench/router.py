@@ -83,7 +83,8 @@ class Worker:
         os.environ.update(ENVIRON)
         self.clock = _Clock()
         self.log = open(os.devnull, "w")  # noqa: SIM115 - as long as the process
-        importlib.import_module("servelo.observability")  # first, as in Lambda: powertools changes clients
+        with contextlib.redirect_stdout(self.log):  # first, as in Lambda: powertools changes clients
+            importlib.import_module("servelo.observability")
         from servelo import bootstrap
         from servelo.domain.tenant import Member, Role, Tenant
 
