@@ -10,7 +10,7 @@ VENV := .venv
 AWS_VENV := .venv/aws
 PYTHON := $(VENV)/bin/python
 
-.PHONY: help setup run demo test unit integration e2e browser shots proof bench eval audit lock checkov lint format build validate sam-local clean
+.PHONY: help setup run demo test unit integration e2e browser shots first-view proof bench eval audit lock checkov lint format build validate sam-local clean
 
 help:  ## list these targets
 	@grep -hE '^[a-z0-9-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -46,6 +46,9 @@ browser: setup  ## the pages in a real browser
 
 shots: setup  ## pictures of every page, phone and desktop, light and dark, into ./shots
 	$(PYTHON) -m tests.browser.shots
+
+first-view: setup  ## how long the portal's first view takes on the local stack
+	$(PYTHON) -m tests.browser.first_view
 
 proof: setup  ## the long version of every proof (docs/reliability.md); hours
 	SERVELO_PROOF=1 $(PYTHON) -m pytest tests/unit tests/integration tests/proof tests/e2e $(if $(BROWSER),tests/browser)

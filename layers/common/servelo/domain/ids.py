@@ -55,7 +55,7 @@ def check_slug(slug: str) -> str:
             field="slug",
         )
     if slug in RESERVED_SLUGS:
-        raise InvalidInput("this name is reserved", field="slug")
+        raise InvalidInput("this name is reserved", field="slug", code="reserved_slug")
     return slug
 
 

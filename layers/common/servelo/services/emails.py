@@ -169,7 +169,9 @@ class Emails:
         files = list(self.files.take_over(slug, owner, values.get("files", ())))
         given = values.get("attachment")
         if given:
-            wrong = InvalidInput("Use base64 of at most 4 MB of content.", field="attachment.content_base64")
+            wrong = InvalidInput(
+                "Use base64 of at most 4 MB of content.", field="attachment.content_base64", code="not_base64"
+            )
             try:
                 content = base64.b64decode(given["content_base64"], validate=True)
             except (binascii.Error, ValueError):
@@ -178,7 +180,9 @@ class Emails:
                 raise wrong
             files.append(self.files.store(slug, "a0", given["filename"], content))
         if sum(f.size_bytes for f in files) > MAX_ATTACHED_BYTES:
-            raise InvalidInput("Attach at most 7 MB; link to what is larger.", field="files")
+            raise InvalidInput(
+                "Attach at most 7 MB; link to what is larger.", field="files", code="files_too_large"
+            )
         return tuple(files)
 
 

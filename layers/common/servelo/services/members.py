@@ -53,7 +53,9 @@ class Members:
             TooMany: more than 50 invitations a day.
         """
         if self.mail_domain and split_addr_spec(identity(email))[1] == self.mail_domain:
-            raise InvalidInput("This is an address of ours; a member needs their own.", field="email")
+            raise InvalidInput(
+                "This is an address of ours; a member needs their own.", field="email", code="address_is_ours"
+            )
         member = Member(email, name, role, notify)
         tenant: Tenant | None = self.store.tenant(slug)
         if tenant is None:
@@ -71,7 +73,9 @@ class Members:
             if tenant.member(identity(email)) is not None:
                 return tenant
             if len(tenant.members) >= MAX_MEMBERS:
-                raise InvalidInput(f"A team has at most {MAX_MEMBERS} members.", field="email")
+                raise InvalidInput(
+                    f"A team has at most {MAX_MEMBERS} members.", field="email", code="team_full"
+                )
             return replace(tenant, members=(*tenant.members, member), mail_version=tenant.mail_version + 1)
 
         saved = change_tenant(self.store, slug, join)

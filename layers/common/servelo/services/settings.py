@@ -64,7 +64,9 @@ class TenantSettings:
         highest = self.store.highest_ticket_number(slug)
         if number is not None and number <= highest:
             raise InvalidInput(
-                f"Use {highest + 1} or higher: numbers are never used twice.", field="next_ticket_number"
+                f"Use {highest + 1} or higher: numbers are never used twice.",
+                field="next_ticket_number",
+                code="number_used",
             )
 
         def edit(tenant: Tenant) -> Tenant:

@@ -535,7 +535,7 @@ class Tickets:
         if wanted.get("assignee"):
             member = tenant.member(identity(wanted["assignee"]))
             if member is None:
-                raise InvalidInput("Choose a member of the team.", field="assignee")
+                raise InvalidInput("Choose a member of the team.", field="assignee", code="not_a_member")
             wanted["assignee"] = member.email
         now = self.clock.now()
         if "status" in wanted:
@@ -607,9 +607,11 @@ class Tickets:
         slug = tenant.slug
         source, target = self.get(slug, number), self.get(slug, into)
         if number == into:
-            raise InvalidInput("Choose another ticket.", field="into")
+            raise InvalidInput("Choose another ticket.", field="into", code="same_ticket")
         if target.status in (TicketStatus.MERGED, TicketStatus.SPAM):
-            raise InvalidInput("That ticket is merged or spam itself; choose another.", field="into")
+            raise InvalidInput(
+                "That ticket is merged or spam itself; choose another.", field="into", code="ticket_ended"
+            )
         if source.status is TicketStatus.MERGED and source.merged_into != into:
             raise Conflict(f"it was merged into #{source.merged_into} already", code="ticket_merged")
         now = self.clock.now()
@@ -732,9 +734,17 @@ class Tickets:
 
     def _check_outside(self, tenant: Tenant, email: str) -> None:
         if tenant.member(identity(email)) is not None:
-            raise InvalidInput("This is a member of the team; choose a client's address.", field="email")
+            raise InvalidInput(
+                "This is a member of the team; choose a client's address.",
+                field="email",
+                code="address_of_member",
+            )
         if split_addr_spec(identity(email))[1] == self.mail_domain:
-            raise InvalidInput("This is an address of ours; choose a client's address.", field="email")
+            raise InvalidInput(
+                "This is an address of ours; choose a client's address.",
+                field="email",
+                code="address_is_ours",
+            )
 
 
 def visible_to_customer(comment: Comment, mine: str) -> bool:

@@ -13,10 +13,10 @@ function tenants(box, { api, signal }) {
     one.suspended ? el("span", { class: "tag bad" }, "Suspended") : el("span", { class: "tag good" }, "Active"),
     one.smtp === "breaker_open" ? el("span", { class: "tag warn" }, "SMTP refused") : null,
     button("Usage", () => dialog(one.name, () => usage(one)), { kind: "slim" }),
-    button(one.suspended ? "Lift" : "Suspend", async () => {
-      if (!one.suspended && !await confirm(`Suspend ${one.name}?`, "Mail to them is recorded but makes no ticket, nothing is sent, and nobody of them can sign in. Lifting it lets the recorded mail be replayed.", { yes: "Suspend", danger: true })) return;
+    button(one.suspended ? "Reactivate" : "Suspend", async () => {
+      if (!one.suspended && !await confirm(`Suspend ${one.name}?`, "Mail to them is recorded but makes no ticket, nothing is sent, and nobody of them can sign in. Once they are active again, the recorded mail can be replayed.", { yes: "Suspend", danger: true })) return;
       await api.tenants.change(one.slug, { suspended: !one.suspended }, one.version);
-      toast(one.suspended ? "Lifted." : "Suspended.");
+      toast(one.suspended ? `${one.name} is active again.` : `${one.name} is suspended.`);
       list.again();
     }, { kind: one.suspended ? "slim" : "slim danger" })), () => empty("user", "No tenants yet", "Create the first one."));
   const create = () => dialog("New tenant", (close) => form({
