@@ -93,3 +93,25 @@ def test_the_frame_holds_without_the_sanitiser(browser: Browser, api: FakeApi, p
     frame.wait_for_load_state()
     context.close()
     assert [] == counter.hits
+
+
+def test_the_counter_counts_what_a_page_without_walls_lets_through(browser: Browser, api: FakeApi) -> None:
+    context = browser.new_context()
+    page = context.new_page()
+    counter = Counter(page, api.url)
+    page.route(
+        "**/tickets/raw", lambda route: route.fulfill(body="<article></article>", content_type="text/html")
+    )
+    page.goto(f"{api.url}/tickets/raw")
+    page.evaluate(
+        """() => document.querySelector("article").innerHTML = `<img src=x onerror=alert(1)>
+          <img src="http://evil.example/p.gif"><b onmouseover="prompt(1)">x</b><i onclick="confirm(1)">y</i>
+          <iframe srcdoc="<form><input name=password></form>"></iframe>`"""
+    )
+    page.wait_for_function("document.images[0].complete")
+    counter.touch()
+    counter.touch_frames()
+    page.evaluate("location.href = '/portal/acme'")
+    page.wait_for_url("**/portal/acme")
+    context.close()
+    assert {"script": 3, "external": 1, "navigation": 1, "popup": 0, "form": 1} == counter.counts()
