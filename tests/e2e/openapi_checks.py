@@ -26,6 +26,7 @@ OF_STATE = frozenset(
         "reserved_slug",
         "not_base64",
         "files_too_large",
+        "no_such_day",  # 30 February
     }
 )
 # The SMTP form has its own messages for hosts, ports and addresses that cannot be (smtp_settings.py).

@@ -84,6 +84,31 @@ def test_odd_text_comes_back_as_it_was_written(desk: Desk, text: str) -> None:
     )
 
 
+def test_sessions_and_tokens_that_cannot_be_are_refused_like_old_ones(desk: Desk) -> None:
+    challenge = {
+        "email": "admin@acme.example",
+        "challenge": "SOFTWARE_TOKEN_MFA",
+        "session": "0",
+        "code": "000000",
+    }
+    for path, body in (
+        ("challenge", challenge),
+        ("refresh", {"refresh_token": "0"}),
+        ("totp", {"access_token": "0"}),
+        ("totp/begin", {"access_token": "0"}),
+        ("totp/confirm", {"access_token": "0", "code": "000000"}),
+        ("totp/end", {"access_token": "0"}),
+    ):
+        reply = desk.post(f"/api/auth/{path}", body)
+        assert (401, "session_over") == (reply.status, reply.code), path
+
+
+def test_another_method_is_named_with_those_that_there_are(desk: Desk) -> None:
+    reply = desk.call("PUT", "/api/tickets", {}, as_=desk.admin)
+    assert (405, "method_not_allowed", "GET, POST") == (reply.status, reply.code, reply.headers["allow"])
+    assert 404 == desk.call("PUT", "/api/nothing", {}, as_=desk.admin).status
+
+
 def test_a_key_runs_a_request_once_and_a_refusal_leaves_it_free(desk: Desk) -> None:
     new = {"email": "x@customer.example", "subject": "s", "text": "t"}
     key = {"Idempotency-Key": "k 1".replace(" ", "-")}

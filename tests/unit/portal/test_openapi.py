@@ -2,13 +2,19 @@
 
 import re
 from pathlib import Path
+from typing import Any
 
 import jsonschema
 import openapi_spec_validator
+import pytest
+import schemathesis
+from hypothesis import HealthCheck, given, settings
 
+from servelo.errors import InvalidInput
 from servelo.portal import openapi
 from servelo.portal.answers import COMPONENTS
-from servelo.portal.routes import PATH_FIELDS, Who, all_routes
+from servelo.portal.fields import read
+from servelo.portal.routes import PATH_FIELDS, Route, Who, all_routes
 
 ROOT = Path(__file__).resolve().parents[3]
 
@@ -27,6 +33,23 @@ def test_every_reference_leads_somewhere_and_every_schema_is_used() -> None:
     assert used <= set(COMPONENTS)
     for schema in COMPONENTS.values():
         jsonschema.Draft202012Validator.check_schema(schema)
+
+
+@pytest.mark.parametrize("route", [r for r in all_routes() if r.body], ids=lambda r: r.name)
+def test_a_body_that_fits_the_document_is_read(route: Route) -> None:
+    document = schemathesis.openapi.from_dict(openapi.document("https://desk.example"))
+    bodies = document[route.path][route.method].as_strategy().map(lambda case: case.body)
+
+    @settings(max_examples=8, deadline=None, derandomize=True, suppress_health_check=list(HealthCheck))
+    @given(body=bodies)
+    def every_body_is_read(body: Any) -> None:
+        try:
+            read(body, route.body or {}, strict=True)
+        except InvalidInput as refused:
+            if refused.code != "no_such_day":
+                raise
+
+    every_body_is_read()
 
 
 def test_every_example_of_a_parameter_is_taken() -> None:

@@ -258,7 +258,8 @@ class _Call:
             ) from None
         if code in ("TooManyRequestsException", "LimitExceededException", "TooManyFailedAttemptsException"):
             raise TooMany("too many tries; wait a few minutes") from None
-        if code == "InvalidParameterException":
+        # botocore refuses what is too short for a session or a token before Cognito is asked.
+        if code == "InvalidParameterException" or type(error).__name__ == "ParamValidationError":
             # Cognito's words may quote the value, so they are dropped.
             raise Unauthorized("sign in again", code=self._refused) from None
         with translated("Cognito"):

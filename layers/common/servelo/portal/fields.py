@@ -23,9 +23,12 @@ _URL = re.compile(r"https://[^\s\"'<>\\\x00-\x20\x7f@]{1,2000}")
 # What these and Email allow, as a reader of the document can check it (ECMA 262; JSON has no surrogates).
 _LINE = r"[^\u0000-\u001f\u007f-\u009f\u2028\u2029]"
 _LINES = r"[^\u0000-\u0008\u000b\u000c\u000e-\u001f\u007f-\u0084\u0086-\u009f]"
+_DAY = "[0-9]{4}-(0[1-9]|1[0-2])-(0[1-9]|[12][0-9]|3[01])"
+_VISIBLE = r"[^\s\u0000-\u001f\u007f-\u009f]"
+_LINK = r"""https://[^\s"'<>\\\u0000-\u0020\u007f@]{1,2000}"""
 _ATOM = r"[A-Za-z0-9!#$%&'*+/=?^_`{|}~-]+"
 _LABEL = r"[A-Za-z0-9]([A-Za-z0-9-]{0,61}[A-Za-z0-9])?"
-_ADDRESS = rf"{_ATOM}(\.{_ATOM})*@({_LABEL}\.)+{_LABEL}"
+_ADDRESS = rf"(?=[^@]{{1,64}}@){_ATOM}(\.{_ATOM})*@({_LABEL}\.)+{_LABEL}"
 
 
 class _Absent:
@@ -84,7 +87,7 @@ class Text(Field):
     def schema(self) -> Schema:
         each = _LINES if self.lines else _LINE
         # Blank text is empty once it is trimmed.
-        pattern = rf"^{each}*\S{each}*$" if self.shortest else f"^{each}*$"
+        pattern = f"^{each}*{_VISIBLE}{each}*$" if self.shortest else f"^{each}*$"
         return {"type": "string", "minLength": self.shortest, "maxLength": self.longest, "pattern": pattern}
 
 
@@ -220,7 +223,7 @@ class Link(Field):
         return text
 
     def schema(self) -> Schema:
-        return {"type": "string", "maxLength": 2008, "pattern": "^(https://\\S+)?$"}
+        return {"type": "string", "maxLength": 2008, "pattern": f"^({_LINK})?$"}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -230,13 +233,15 @@ class Day(Field):
     def parse(self, value: Any, name: str) -> str:
         if value == "":
             return ""
+        if not isinstance(value, str) or not re.fullmatch(_DAY, value):
+            raise InvalidInput("Use a date such as 2026-12-01.", field=name)
         try:
-            return date.fromisoformat(value).isoformat() if len(value) == 10 else _fail()
-        except (TypeError, ValueError):
-            raise InvalidInput("Use a date such as 2026-12-01.", field=name) from None
+            return date.fromisoformat(value).isoformat()
+        except ValueError:
+            raise InvalidInput("There is no such day.", field=name, code="no_such_day") from None
 
     def schema(self) -> Schema:
-        return {"type": "string", "pattern": "^([0-9]{4}-[0-9]{2}-[0-9]{2})?$", "maxLength": 10}
+        return {"type": "string", "pattern": f"^({_DAY})?$", "maxLength": 10}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -324,7 +329,3 @@ def _or_null(schema: Schema) -> Schema:
     if "enum" in found:
         found["enum"] = [*found["enum"], None]
     return found
-
-
-def _fail() -> str:
-    raise ValueError

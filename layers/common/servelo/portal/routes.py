@@ -54,6 +54,8 @@ class Answer:
     version: int | None = None
 
 
+# Where this field has this value, these others are needed.
+Case = tuple[str, str, tuple[str, ...]]
 Handler = Callable[[Call], "Answer | Mapping[str, Any] | None"]
 
 
@@ -66,7 +68,7 @@ class Route:
         answer: schema of the answer; None: 204, no content.
         body: fields of the request's JSON object; None: no body is read.
         note: what a reader must know besides the summary.
-        cases: schemas of which the body fits at least one: which fields need which. The handler checks it.
+        cases: of which the body fits at least one: which value needs which fields. The handler checks it.
     """
 
     method: str
@@ -82,13 +84,23 @@ class Route:
     versioned: bool = False
     idempotent: bool = True
     note: str = ""
-    cases: Sequence[Schema] = ()
+    cases: Sequence[Case] = ()
 
     @property
     def body_schema(self) -> Schema:
         """The body as OpenAPI describes it."""
-        found = Group(fields=self.body or {}).schema()
-        return {**found, "anyOf": list(self.cases)} if self.cases else found
+        fields = self.body or {}
+        found = Group(fields=fields).schema()
+        if self.cases:
+            found["anyOf"] = [
+                {
+                    "properties": {name: {"const": value}}
+                    | {each: {"type": fields[each].schema()["type"]} for each in needed},
+                    "required": [name, *needed],
+                }
+                for name, value, needed in self.cases
+            ]
+        return found
 
     @property
     def parameters(self) -> tuple[str, ...]:
@@ -144,10 +156,9 @@ VERSION = Whole(
 )
 
 
-def when(name: str, value: str, *needed: str) -> Schema:
+def when(name: str, value: str, *needed: str) -> Case:
     """A case of a body: where *name* is *value*, the *needed* fields are given, and are not null."""
-    given: Schema = {each: {"not": {"type": "null"}} for each in needed}
-    return {"properties": {name: {"const": value}, **given}, "required": list(needed)}
+    return name, value, needed
 
 
 _ROUTES: list[Route] = []
@@ -167,7 +178,7 @@ def route(
     versioned: bool = False,
     idempotent: bool = True,
     note: str = "",
-    cases: Sequence[Schema] = (),
+    cases: Sequence[Case] = (),
 ) -> Callable[[Handler], Handler]:
     """Declare the decorated function as the handler of *method* *path* (OpenAPI's ``{name}`` form)."""
 

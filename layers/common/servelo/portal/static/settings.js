@@ -70,7 +70,7 @@ function inboundAddress(box, { api, settings, signal }) {
     look();
   }, { image: "retry" });
   replace(box, el("section", { class: "card stack" }, el("h2", null, "Inbound address"), el("p", { class: "soft" }, "Mail to this address becomes a ticket. Customers never see it: let your support address forward to it."), copyable(address, "address")),
-    el("section", { class: "card ways" }, el("h2", null, "Forward your support address"), el("p", { class: "soft" }, "Where is your mailbox? Each takes about two minutes."), FORWARDS.map(([name, steps]) => el("details", null, el("summary", null, name), el("ol", { class: "steps" }, steps.map((step) => el("li", null, step.replaceAll("{address}", address))))))),
+    el("section", { class: "card ways" }, el("h2", null, "Forward your support address"), el("p", { class: "soft" }, "Where is your mailbox?"), FORWARDS.map(([name, steps]) => el("details", null, el("summary", null, name), el("ol", { class: "steps" }, steps.map((step) => el("li", null, step.replaceAll("{address}", address))))))),
     el("section", { class: "card stack" }, el("h2", null, "Does it arrive?"), el("p", { class: "soft" }, "Send a test mail now and see it come in."), el("div", { class: "actions" }, check), result));
 }
 
