@@ -39,6 +39,11 @@ def _original(page: Page) -> None:
     page.frame_locator("iframe").locator("body *").first.wait_for()
 
 
+def _factor(page: Page) -> None:
+    page.get_by_role("button", name="Set up an authenticator").click()
+    page.locator("dialog .qr").wait_for()
+
+
 def _nothing(page: Page) -> None:
     """The page as it opens."""
 
@@ -61,6 +66,7 @@ PAGES: list[tuple[str, str, str, str, Callable[[Page], None]]] = [
     ("received", "ada@acme.example", "/settings/received", ".rows", _nothing),
     ("sent", "ada@acme.example", "/settings/sent", ".rows", _nothing),
     ("account", "ada@acme.example", "/settings/account", ".card", _nothing),
+    ("second-factor", "ada@acme.example", "/settings/account", ".card", _factor),
     ("operator", "op@servelo.example", "/operator", ".rows", _nothing),
     ("failed", "op@servelo.example", "/operator/failed", ".rows", _nothing),
     ("operator-inbox", "op@servelo.example", "/operator/inbox", "form", _nothing),

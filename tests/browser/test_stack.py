@@ -243,6 +243,7 @@ def test_a_second_factor_is_set_up_asked_for_and_turned_off(opened: Page, desk: 
     opened.get_by_role("dialog").get_by_role("button", name="Turn off").click()
     expect(opened.get_by_role("button", name="Set up an authenticator")).to_be_visible()
     opened.get_by_role("button", name="Sign out").last.click()
+    expect(opened.get_by_label("E-mail address")).to_be_visible()
     sign_in(opened, desk.settings.portal_url, who, PASSWORD)
     expect(opened.get_by_role("heading", name="Tickets", level=1)).to_be_visible()
 
