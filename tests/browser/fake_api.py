@@ -918,10 +918,12 @@ class Handler(BaseHTTPRequestHandler):
                 if len(body["password"]) < 12:
                     raise Refused(422, "invalid_input", "Use at least 12 characters.", "password")
             case "verify":
-                if body["token"] != "good":
+                if body["token"] not in ("good", "others"):
                     raise Refused(401, "unauthorized", "The link has expired.")
-                token = desk.session({"email": "ana@customer.example"})["id_token"]
                 client = {"email": "ana@customer.example", "name": "Ana Pérez"}
+                if body["token"] == "others":
+                    client = {"email": "bob@customer.example", "name": "Bob"}
+                token = desk.session({"email": client["email"]})["id_token"]
                 return {
                     "session": token,
                     "expires_at": ago(days=-7),
@@ -962,7 +964,11 @@ class Handler(BaseHTTPRequestHandler):
             ]
             return shown | {"comments": comments, "next_cursor": None, "seen_by": ["Acme Teapots"]}
 
-        own = {n: t for n, t in desk.tickets.items() if t["requester"]["email"] == me}
+        own = {
+            number: found
+            for number, found in desk.tickets.items()
+            if me in (found["requester"]["email"], *(f["email"] for f in found["followers"]))
+        }
         match [method, *parts]:
             case ["GET", "tickets"]:
                 keys = ("number", "subject", "status", "created_at", "updated_at")

@@ -601,6 +601,30 @@ def test_a_customers_expired_session_keeps_the_text(page: Page, api: FakeApi) ->
     expect(page.get_by_label("Your answer").last).to_have_value("Still drips")
 
 
+@pytest.mark.parametrize("signs_out", [False, True], ids=["the session ends", "signs out"])
+def test_what_a_customer_wrote_is_never_shown_to_the_next_one_on_the_same_machine(
+    page: Page, api: FakeApi, signs_out: bool
+) -> None:
+    bob = {"email": "bob@customer.example", "name": "Bob", "undeliverable": False}
+    api.desk.tickets[42]["followers"] = [bob]
+    sign_in_customer(page, api.url)
+    for path, label in (("new", "What is it about?"), ("tickets/42", "Your answer")):
+        page.goto(f"{api.url}/portal/acme/{path}")
+        page.get_by_label(label).last.fill("My diagnosis")
+    if signs_out:
+        page.get_by_role("button", name="Sign out").click()
+        assert [] == page.evaluate("Object.keys(localStorage).filter((k) => k.startsWith('servelo:draft:'))")
+    else:
+        api.desk.expire()
+    page.goto("about:blank")
+    for path, label in (("tickets/42", "Your answer"), ("new", "What is it about?")):
+        page.goto(f"{api.url}/portal/acme/{path}#token=others")
+        expect(page.get_by_label(label).last).to_have_value("")
+        page.goto("about:blank")
+    page.goto(f"{api.url}/portal/acme/tickets/42#token=good")
+    expect(page.get_by_label("Your answer").last).to_have_value("" if signs_out else "My diagnosis")
+
+
 # ---- for everybody
 
 

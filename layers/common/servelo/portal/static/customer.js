@@ -6,7 +6,7 @@ import { phrases } from "./phrases.js";
 import { sign } from "./signin.js";
 import { fileList } from "./pieces.js";
 import { brand, busy, confirm, dialog, empty, failure, field, form, notice, poll, toast, waiting } from "./ui.js";
-import { attachments, draft, dropZone } from "./write.js";
+import { attachments, draft, dropDrafts, dropZone } from "./write.js";
 
 /** Show the portal of one tenant. */
 export async function start(slug) {
@@ -63,7 +63,7 @@ export async function start(slug) {
   function route() {
     controller.abort();
     controller = new AbortController();
-    replace(who, client.session ? [el("span", { class: "soft small cut" }, client.user?.email ?? ""), el("button", { type: "button", class: "button slim", on: { click: () => { client.keep(null); go(base); } } }, t.signOut)] : null);
+    replace(who, client.session ? [el("span", { class: "soft small cut" }, client.user?.email ?? ""), el("button", { type: "button", class: "button slim", on: { click: () => { dropDrafts(`customer:${slug}:`); client.keep(null); go(base); } } }, t.signOut)] : null);
     const path = location.pathname.slice(base.length).replace(/\/$/, "");
     const number = /^\/tickets\/(\d+)$/.exec(path)?.[1];
     if (!client.session) door();
@@ -112,7 +112,7 @@ export async function start(slug) {
 
   /** Text and files with a draft: used for a new ticket and for an answer. */
   function writing(name, { label, rows }) {
-    const kept = draft(`customer:${slug}:${name}`);
+    const kept = draft(`customer:${slug}:${client.user?.email ?? ""}:${name}`);
     const old = kept.read();
     let key = newKey();
     const text = field(label, { name: "text", kind: "textarea", rows, maxlength: "50000", value: old?.text ?? "" });

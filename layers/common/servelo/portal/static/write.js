@@ -63,6 +63,11 @@ export function draft(name) {
   };
 }
 
+/** Forget every draft whose name begins so: at sign-out nothing is left for whoever sits here next. */
+export function dropDrafts(beginning) {
+  try { for (const key of Object.keys(localStorage)) if (key.startsWith(`servelo:draft:${beginning}`)) localStorage.removeItem(key); } catch { /* see above */ }
+}
+
 /** Let a text area take dropped and pasted files. */
 export function dropZone(node, area, take) {
   node.addEventListener("dragover", (event) => { if ([...event.dataTransfer.types].includes("Files")) { event.preventDefault(); node.classList.add("dropping"); } });
