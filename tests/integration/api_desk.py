@@ -166,6 +166,7 @@ class Desk:
         bearer: str = "",
         headers: Mapping[str, str] | None = None,
         raw: str | None = None,
+        source: str = "192.0.2.1",
     ) -> Reply:
         """Send a request. *as_* are the claims that the authorizer found, *bearer* a customer's session."""
         parts = urlsplit(path)
@@ -175,7 +176,7 @@ class Desk:
             sent["authorization"] = f"Bearer {bearer}"
         context: dict[str, Any] = {
             "domainName": "desk.example",
-            "http": {"method": method, "path": parts.path, "sourceIp": "192.0.2.1"},
+            "http": {"method": method, "path": parts.path, "sourceIp": source},
             "requestId": f"request-{id(sent)}",
             "stage": "$default",
         }
@@ -212,7 +213,9 @@ class Desk:
         """Sign in in earnest and return the claims of the ID token, as the authorizer would."""
         answer = self.post("/api/auth/login", {"email": email, "password": PASSWORD})
         assert answer.status == 200, answer.text
-        return {k: str(v) for k, v in claims_of(answer.json["id_token"]).items()}
+        claims = {k: str(v) for k, v in claims_of(answer.json["id_token"]).items()}
+        # moto's clock is the machine's, the desk's is turned.
+        return {**claims, "auth_time": str(int(self.world.clock.now().timestamp()))}
 
     def claims(self, email: str) -> dict[str, str]:
         """Return the claims of *email*'s ID token without asking Cognito."""
@@ -223,6 +226,7 @@ class Desk:
             "email": account.email,
             "custom:tenant": account.slug,
             "custom:role": account.role,
+            "auth_time": str(int(self.world.clock.now().timestamp())),
         }
 
     @property

@@ -276,6 +276,37 @@ def test_a_removed_members_password_opens_nothing(desk: Desk) -> None:
     assert (401, "wrong_credentials") == (refused.status, refused.code)
 
 
+def test_a_strangers_wrong_passwords_lock_nobody_out(desk: Desk) -> None:
+    for email in ("admin@acme.example", "operator@ops.example"):
+        right, wrong = ({"email": email, "password": each} for each in (PASSWORD, "wrong"))
+        tried = [desk.post(LOGIN, wrong, source="203.0.113.7").status for _ in range(11)]
+        assert [401] * 10 + [429] == tried
+        assert 429 == desk.post(LOGIN, right, source="203.0.113.7").status
+        assert 200 == desk.post(LOGIN, right, source="198.51.100.4").status
+
+
+def test_right_passwords_are_not_counted_as_tries(desk: Desk) -> None:
+    right, wrong = ({"email": "admin@acme.example", "password": each} for each in (PASSWORD, "wrong"))
+    assert [200] * 12 == [desk.post(LOGIN, right).status for _ in range(12)]
+    assert [401] * 10 + [429] == [desk.post(LOGIN, wrong).status for _ in range(11)]
+
+
+def test_one_subscribers_ipv6_addresses_count_together(desk: Desk) -> None:
+    wrong = {"email": "admin@acme.example", "password": "wrong"}
+    tried = [desk.post(LOGIN, wrong, source=f"2001:db8:1:2::{n}").status for n in range(1, 12)]
+    assert [401] * 10 + [429] == tried
+    assert 401 == desk.post(LOGIN, wrong, source="2001:db8:1:3::1").status
+
+
+def test_guesses_from_everywhere_are_bounded_and_no_counter_tells_the_address(desk: Desk) -> None:
+    wrong = {"email": "admin@acme.example", "password": "wrong"}
+    tried = [desk.post(LOGIN, wrong, source=f"203.0.113.{n // 5}").status for n in range(105)]
+    assert [401] * 100 + [429] * 5 == tried
+    counters = [i["pk"] for i in desk.world.items() if "#CAP#login" in i["pk"]]
+    assert counters
+    assert not [pk for pk in counters if "admin" in pk or "203.0" in pk]
+
+
 def test_a_forgotten_password_is_chosen_anew_by_mail(desk: Desk) -> None:
     for email in ("admin@acme.example", "operator@ops.example", "nobody@acme.example"):
         assert 202 == desk.post("/api/auth/forgot", {"email": email}).status

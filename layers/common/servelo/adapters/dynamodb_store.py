@@ -735,6 +735,17 @@ class DynamoStore:
             raise
         return True
 
+    def uncount(self, slug: str, name: str) -> None:
+        """Take one use back, where it was counted; one UpdateItem."""
+        pk, sk = keys.cap(slug, name)
+        model = models.CounterItem
+        item = model(pk=pk, sk=sk)
+        try:
+            self._guard(lambda: item.update(actions=[model.n.add(-1)], condition=model.n > 0))
+        except UpdateError as error:
+            if error.cause_response_code != "ConditionalCheckFailedException":
+                raise
+
     def once_begin(
         self, slug: str, key: str, fingerprint: str, now: datetime, *, gone_after: timedelta | None = None
     ) -> str | None:

@@ -115,7 +115,15 @@ class Portal:
                 "Use 1 to 200 visible ASCII characters.", field="Idempotency-Key", code="bad_header"
             )
         call = Call(
-            caller, services, _origin(services, event), path, query, body, version, key or _one_time(event)
+            caller,
+            services,
+            _origin(services, event),
+            path,
+            query,
+            body,
+            version,
+            key or _one_time(event),
+            str(event.get("requestContext", {}).get("http", {}).get("sourceIp") or ""),
         )
         if route.method == "POST" and route.idempotent and key and caller.person is not None:
             return caller, self._once(route, call, key, raw)

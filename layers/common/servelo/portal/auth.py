@@ -37,7 +37,7 @@ CODE = Pattern(
     "the answer is a `Challenge`.",
 )
 def sign_in(call: Call) -> Json:
-    return call.services.sign_ins.login(call.body["email"], call.body["password"])
+    return call.services.sign_ins.login(call.body["email"], call.body["password"], call.source)
 
 
 @route(
@@ -69,6 +69,7 @@ def answer_challenge(call: Call) -> Json:
         body["session"],
         code=body.get("code", ""),
         new_password=body.get("new_password", ""),
+        source=call.source,
     )
 
 

@@ -33,7 +33,10 @@ class Who(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Call:
-    """One request, read and checked. ``path``, ``query`` and ``body`` hold what the route declared."""
+    """One request, read and checked. ``path``, ``query`` and ``body`` hold what the route declared.
+
+    ``source`` is the caller's IP address, as the gateway saw it.
+    """
 
     caller: Caller
     services: Services
@@ -43,6 +46,7 @@ class Call:
     body: Mapping[str, Any]
     version: int | None = None
     idempotency_key: str = ""
+    source: str = ""
 
 
 @dataclass(frozen=True, slots=True)

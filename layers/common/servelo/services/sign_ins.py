@@ -1,13 +1,17 @@
 """Sign-ins of team and operator: password, second factor, forgotten password.
 
-Tries are counted for each address before Cognito is asked: ten in a quarter of an hour. Refusals are alike.
+Tries are counted before Cognito is asked: in a quarter of an hour ten of one address from one source, so that
+a stranger locks nobody out, and a hundred of one address from all sources. Refusals are alike.
 """
 
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable
+import ipaddress
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Any
 from urllib.parse import quote
 
@@ -21,7 +25,8 @@ from servelo.services.sessions import Sessions
 
 OPERATOR_SLUG = "-"
 QUARTER, HOUR = 900, 3600
-LOGINS_A_QUARTER = 10
+TRIES_OF_A_SOURCE = 10
+TRIES_OF_AN_ADDRESS = 100
 RESETS_AN_HOUR = 3
 
 
@@ -37,25 +42,28 @@ class SignIns:
     clock: Clock
     claims_of: Callable[[str], dict[str, Any]]
 
-    def login(self, email: str, password: str) -> dict[str, Any]:
-        """Return tokens or a challenge. Raises Unauthorized (``wrong_credentials``), TooMany."""
-        self._count("login", email, LOGINS_A_QUARTER, QUARTER)
-        return self._session(self.identities.login(identity(email), password))
+    def login(self, email: str, password: str, source: str) -> dict[str, Any]:
+        """Return tokens or a challenge. Raises Unauthorized (``wrong_credentials``), TooMany.
+
+        *source* is the caller's IP address, as the gateway saw it.
+        """
+        with self._counted("login", email, source):
+            found = self.identities.login(identity(email), password)
+        return self._session(found)
 
     def answer_challenge(
-        self, email: str, challenge: str, session: str, *, code: str, new_password: str
+        self, email: str, challenge: str, session: str, *, code: str, new_password: str, source: str
     ) -> dict[str, Any]:
         """Return tokens. Raises InvalidInput (``wrong_code``), Unauthorized, TooMany."""
         if challenge == "SOFTWARE_TOKEN_MFA" and not code:
             raise InvalidInput("Type the six digits that your app shows.", field="code")
         if challenge == "NEW_PASSWORD_REQUIRED" and not new_password:
             raise InvalidInput("Choose a password of at least 12 characters.", field="new_password")
-        self._count("code", email, LOGINS_A_QUARTER, QUARTER)
-        return self._session(
-            self.identities.answer_challenge(
+        with self._counted("code", email, source):
+            found = self.identities.answer_challenge(
                 identity(email), challenge, session, code=code, new_password=new_password
             )
-        )
+        return self._session(found)
 
     def refresh(self, refresh_token: str) -> dict[str, Any]:
         """Return new tokens. Raises Unauthorized."""
@@ -129,14 +137,40 @@ class SignIns:
             "user": {"email": email, "name": name, "role": role, "tenant": slug},
         }
 
-    def _count(self, what: str, email: str, limit: int, window: int) -> None:
-        if not self._within(what, identity(email), limit, window):
-            raise TooMany("too many tries for this address; wait a quarter of an hour")
+    @contextmanager
+    def _counted(self, what: str, email: str, source: str) -> Iterator[None]:
+        """Count a try before it is made, so that many at once count too; one that succeeds is taken back."""
+        who = identity(email)
+        counters = (
+            (f"{what}-from", f"{who}\0{_network(source)}", TRIES_OF_A_SOURCE),
+            (what, who, TRIES_OF_AN_ADDRESS),
+        )
+        now = self.clock.now()
+        for name, of, limit in counters:
+            if not self.store.count(OPERATOR_SLUG, _window(name, of, QUARTER, now), limit, QUARTER, now):
+                raise TooMany("too many tries for this address; wait a quarter of an hour")
+        yield
+        for name, of, _ in counters:
+            self.store.uncount(OPERATOR_SLUG, _window(name, of, QUARTER, now))
 
     def _within(self, what: str, who: str, limit: int, window: int) -> bool:
         now = self.clock.now()
-        digest = hashlib.sha256(who.encode("utf-8", "replace")).hexdigest()[:24]
-        name = f"{what}#{digest}#{int(now.timestamp()) // window}"
         # Before sign-in there is no tenant: the counters stand under the operator's scope.
-        within: bool = self.store.count(OPERATOR_SLUG, name, limit, window, now)
+        within: bool = self.store.count(OPERATOR_SLUG, _window(what, who, window, now), limit, window, now)
         return within
+
+
+def _window(what: str, who: str, seconds: int, now: datetime) -> str:
+    digest = hashlib.sha256(who.encode("utf-8", "replace")).hexdigest()[:24]
+    return f"{what}#{digest}#{int(now.timestamp()) // seconds}"
+
+
+def _network(source: str) -> str:
+    """Return what one subscriber has: an IPv4 address, of IPv6 the first 64 bits."""
+    try:
+        address = ipaddress.ip_address(source)
+    except ValueError:
+        return source
+    if address.version == 4:
+        return str(address)
+    return str(ipaddress.ip_network((int(address) >> 64 << 64, 64)))
