@@ -149,6 +149,31 @@ def test_of_two_uses_of_a_link_at_once_one_sets_the_password(desk: Desk) -> None
     assert [True, False] == [each is not None for each in taken]
 
 
+def test_what_signed_in_before_a_new_password_is_out_at_once(desk: Desk) -> None:
+    before = {email: desk.sign_in(email) for email in ("tech@acme.example", "operator@ops.example")}
+    desk.world.clock.turn(seconds=1)
+    for email, claims in before.items():
+        assert 200 == desk.get("/api/auth/me", as_=claims).status
+        desk.post("/api/auth/forgot", {"email": email})
+        assert (204, "") == _reset(desk, _token(desk, email), PASSWORD)
+        assert 401 == desk.get("/api/auth/me", as_=claims).status
+        # A token that was refreshed keeps the time of its sign-in, and one without it proves nothing.
+        now = str(int(desk.world.clock.now().timestamp()) + 5)
+        assert 401 == desk.get("/api/auth/me", as_={**claims, "iat": now}).status
+        assert 401 == desk.get("/api/auth/me", as_={**claims, "auth_time": "", "iat": ""}).status
+        assert 401 == desk.get("/api/auth/me", as_={**claims, "auth_time": "later"}).status
+        assert 200 == desk.get("/api/auth/me", as_=desk.sign_in(email)).status
+
+
+def test_a_removed_operator_is_out_at_once(desk: Desk) -> None:
+    claims = desk.sign_in("operator@ops.example")
+    desk.world.clock.turn(seconds=1)
+    assert 200 == desk.get("/api/tenants", as_=claims).status
+    desk.services.tenants.remove_operator("Operator@ops.example")
+    assert 401 == desk.get("/api/tenants", as_=claims).status
+    assert desk.identity.account("operator@ops.example") is None
+
+
 def test_a_password_that_is_refused_leaves_the_link_good(desk: Desk) -> None:
     desk.post("/api/members", {"email": "nora@acme.example", "role": "admin"}, as_=desk.admin)
     desk.world.send_all()

@@ -1,8 +1,9 @@
 """Callers: from a request's token to a person with a scope. Keys are built from ``slug`` and nothing else.
 
 Team and operator   the HTTP API's authorizer has checked the ID token; here its claims are read. Whether the
-                    person is a member still, and as what, is asked of the tenant at every request: a token
-                    outlives a dismissal by an hour, the rights do not.
+                    person is a member still, as what, and whether they signed in since their password was
+                    set, is asked at every request: a token outlives a dismissal by an hour, the rights do
+                    not.
 Customers           their session is ours (``services.sessions``); the client must exist and not be blocked.
 """
 
@@ -15,6 +16,7 @@ from typing import Any
 from servelo.domain.tenant import Tenant
 from servelo.errors import Forbidden, Unauthorized
 from servelo.mail.address import identity
+from servelo.services.passwords import signed_in_before
 from servelo.services.permissions import Person
 
 OPERATOR_SLUG = "-"
@@ -43,10 +45,11 @@ NOBODY = Caller()
 
 
 def team_caller(claims: Mapping[str, Any] | None, store: Any, *, suspended_too: bool = False) -> Caller:
-    """Return the team member or operator that *claims* name; one GetItem for a member.
+    """Return the team member or operator that *claims* name; one BatchGetItem, for an operator one GetItem.
 
     Raises:
-        Unauthorized: no claims, not an ID token, no tenant, or no member of it (any more).
+        Unauthorized: no claims, not an ID token, no tenant, no member of it (any more), or signed in
+            before the password was set anew or the operator removed.
         Forbidden: ``tenant_suspended``.
     """
     if not claims or claims.get("token_use") != "id":
@@ -58,10 +61,12 @@ def team_caller(claims: Mapping[str, Any] | None, store: Any, *, suspended_too: 
     if slug == OPERATOR_SLUG:
         if claims.get("custom:role") != Person.OPERATOR.value:
             raise Unauthorized("sign in")
+        if signed_in_before(claims, store.passwords_set_at(OPERATOR_SLUG, identity(email))):
+            raise Unauthorized("sign in")
         return Caller(Person.OPERATOR, OPERATOR_SLUG, email, str(claims.get("name") or ""))
-    tenant: Tenant | None = store.tenant(slug)
+    tenant, set_at = store.team(slug, identity(email))
     member = tenant.member(identity(email)) if tenant else None
-    if tenant is None or member is None:
+    if tenant is None or member is None or signed_in_before(claims, set_at):
         raise Unauthorized("sign in")
     if tenant.suspended and not suspended_too:
         raise Forbidden("this help desk is suspended; ask the operator", code="tenant_suspended")

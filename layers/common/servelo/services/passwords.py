@@ -6,6 +6,7 @@ password, or makes or ends an account, writes it first.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
@@ -15,6 +16,21 @@ from servelo.services.ports import Clock
 
 TRIES = 5
 _NEXT = timedelta(microseconds=1)
+
+
+def signed_in_before(claims: Mapping[str, Any], set_at: datetime | None) -> bool:
+    """Tell whether who *claims* names signed in before their password was set last.
+
+    ``auth_time`` stays the same when a token is refreshed. It is in whole seconds, so a sign-in within the
+    second of the change counts as later.
+    """
+    if set_at is None:
+        return False
+    try:
+        signed_in = float(claims.get("auth_time") or claims.get("iat") or 0)
+    except (TypeError, ValueError):
+        return True
+    return signed_in < int(set_at.timestamp())
 
 
 @dataclass(frozen=True, slots=True)
