@@ -906,6 +906,12 @@ class Handler(BaseHTTPRequestHandler):
                     )
                 desk.totp = True
             case "end":
+                if body["password"] != PASSWORD:
+                    raise Refused(422, "wrong_credentials", "The password is wrong.", "password")
+                if body["code"] != "123456":
+                    raise Refused(
+                        422, "wrong_code", "The code is wrong or too old; type the one shown now.", "code"
+                    )
                 desk.totp = False
             case "begin":
                 return {

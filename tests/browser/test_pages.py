@@ -109,7 +109,18 @@ def test_a_second_factor_is_set_up_with_a_code_and_turned_off(admin: Page, api: 
     dialog.get_by_role("button", name="Turn on").click()
     expect(admin.get_by_text("Sign-in asks for a code besides the password.")).to_be_visible()
     admin.get_by_role("button", name="Turn off").click()
-    admin.get_by_role("dialog").get_by_role("button", name="Turn off").click()
+    dialog = admin.get_by_role("dialog")
+    for password, code, refused in (
+        ("wrong", "123456", "The password is wrong."),
+        (PASSWORD, "000000", "wrong or too old"),
+        (PASSWORD, "123 456", ""),
+    ):
+        assert api.desk.totp is True
+        dialog.get_by_label("Password", exact=True).fill(password)
+        dialog.get_by_label("Code", exact=True).fill(code)
+        dialog.get_by_role("button", name="Turn off").click()
+        if refused:
+            expect(dialog.get_by_role("alert")).to_contain_text(refused)
     expect(admin.get_by_role("button", name="Set up an authenticator")).to_be_visible()
     assert api.desk.totp is False
 

@@ -3,6 +3,7 @@
 import io
 import json
 import logging
+import time
 from collections.abc import Iterator
 from types import SimpleNamespace
 from typing import Any
@@ -97,7 +98,7 @@ def test_sessions_and_tokens_that_cannot_be_are_refused_like_old_ones(desk: Desk
         ("totp", {"access_token": "0"}),
         ("totp/begin", {"access_token": "0"}),
         ("totp/confirm", {"access_token": "0", "code": "000000"}),
-        ("totp/end", {"access_token": "0"}),
+        ("totp/end", {"access_token": "0", "password": PASSWORD, "code": "000000"}),
     ):
         reply = desk.post(f"/api/auth/{path}", body)
         assert (401, "session_over") == (reply.status, reply.code), path
@@ -274,6 +275,33 @@ def test_a_removed_members_password_opens_nothing(desk: Desk) -> None:
     desk.store.put_tenant(replace(tenant, members=tenant.members[:1]))
     refused = desk.post(LOGIN, {"email": "tech@acme.example", "password": PASSWORD})
     assert (401, "wrong_credentials") == (refused.status, refused.code)
+
+
+def test_a_second_factor_ends_and_changes_with_the_password_and_a_code_alone(
+    desk: Desk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from moto.cognitoidp import models as moto
+
+    monkeypatch.setenv("MOTO_COGNITO_IDP_USER_POOL_ENABLE_TOTP", "true")
+    now = moto.cognito_totp(moto.COGNITO_TOTP_MFA_SECRET).generate(time.time()).decode()
+    wrong = f"{(int(now) + 1) % 10**6:06d}"
+    signed_in = desk.post(LOGIN, {"email": "admin@acme.example", "password": PASSWORD}).json
+    token = {"access_token": signed_in["access_token"]}
+    assert 200 == desk.post("/api/auth/totp/begin", token).status
+    assert 204 == desk.post("/api/auth/totp/confirm", {**token, "code": now}).status
+    again = desk.post("/api/auth/totp/begin", token)
+    assert (409, "totp_on") == (again.status, again.code)
+    for more, expected in (
+        ({}, (422, "invalid_input")),
+        ({"password": PASSWORD}, (422, "invalid_input")),
+        ({"password": "wrong", "code": now}, (422, "wrong_credentials")),
+        ({"password": PASSWORD, "code": wrong}, (422, "wrong_code")),
+    ):
+        refused = desk.post("/api/auth/totp/end", {**token, **more})
+        assert expected == (refused.status, refused.code)
+        assert desk.post("/api/auth/totp", token).json["enabled"]
+    assert 204 == desk.post("/api/auth/totp/end", {**token, "password": PASSWORD, "code": now}).status
+    assert not desk.post("/api/auth/totp", token).json["enabled"]
 
 
 def test_a_strangers_wrong_passwords_lock_nobody_out(desk: Desk) -> None:

@@ -217,11 +217,18 @@ def confirm_totp(call: Call) -> None:
     "/api/auth/totp/end",
     who=Who.OPEN,
     summary="Sign in without a code again",
-    body={"access_token": Secret(longest=8192)},
+    body={
+        "access_token": Secret(longest=8192),
+        "password": Secret(longest=256, example="correct horse battery staple"),
+        "code": CODE,
+    },
     idempotent=False,
+    note="Asks for what a sign-in asks for: an access token alone does not turn it off. 422 "
+    "`wrong_credentials` or `wrong_code`.",
 )
 def end_totp(call: Call) -> None:
-    call.services.identity.end_totp(call.body["access_token"])
+    body = call.body
+    call.services.sign_ins.end_totp(body["access_token"], body["password"], body["code"], call.source)
 
 
 @route(

@@ -16,7 +16,7 @@ from typing import Any
 from urllib.parse import quote
 
 from servelo.domain.tenant import Tenant
-from servelo.errors import InvalidInput, TooMany, Unauthorized
+from servelo.errors import Conflict, InvalidInput, TooMany, Unauthorized
 from servelo.mail.address import identity
 from servelo.services.invitations import Invitations
 from servelo.services.passwords import Passwords
@@ -110,11 +110,41 @@ class SignIns:
         self.identities.sign_out_everywhere(who)
 
     def begin_totp(self, access_token: str) -> dict[str, Any]:
-        """Return a new secret and its address for a QR code (the Key Uri Format of authenticator apps)."""
-        email, _ = self.identities.totp_state(access_token)
+        """Return a new secret and its address for a QR code (the Key Uri Format of authenticator apps).
+
+        Raises:
+            Conflict: ``totp_on``: a new app may not take the place of the old one without a code of the old.
+        """
+        email, enabled = self.identities.totp_state(access_token)
+        if enabled:
+            raise Conflict("turn the second factor off first, with a code of your app", code="totp_on")
         secret = self.identities.begin_totp(access_token)
         label = f"Servelo:{quote(email, safe='@')}"
         return {"secret": secret, "uri": f"otpauth://totp/{label}?secret={secret}&issuer=Servelo"}
+
+    def end_totp(self, access_token: str, password: str, code: str, source: str) -> None:
+        """Ask for no code any more, if *password* and *code* would sign the person in now.
+
+        Raises:
+            Unauthorized: the access token is over.
+            InvalidInput: ``wrong_credentials`` (``password``) or ``wrong_code``.
+            TooMany
+        """
+        email, enabled = self.identities.totp_state(access_token)
+        if not enabled:
+            return
+        who = identity(email)
+        try:
+            with self._counted("login", who, source):
+                asked = self.identities.login(who, password)
+        except Unauthorized:
+            # 401 would say that the session is over.
+            raise InvalidInput("The password is wrong.", field="password", code="wrong_credentials") from None
+        if asked.challenge:
+            with self._counted("code", who, source):
+                asked = self.identities.answer_challenge(who, asked.challenge, asked.session, code=code)
+        self.identities.end_totp(access_token)
+        self.identities.logout(asked.refresh_token)
 
     def _session(self, found: Any) -> dict[str, Any]:
         if found.challenge:

@@ -3,7 +3,7 @@
 import { auth } from "./api.js";
 import { el, icon, plain, replace } from "./el.js";
 import { context as shared, keys, leave, titled } from "./team.js";
-import { button, confirm, copyable, dialog, failure, field, form, theme, toast, waiting } from "./ui.js";
+import { button, copyable, dialog, failure, field, form, theme, toast, waiting } from "./ui.js";
 
 const SVG = "http://www.w3.org/2000/svg";
 
@@ -37,10 +37,17 @@ export function open(main, { client, can }) {
   }
 
   async function turnOff() {
-    if (!await confirm("Turn the second factor off?", "Whoever knows your password can then sign in.", { yes: "Turn off", danger: true })) return;
-    await calls.totpEnd();
-    toast("Sign-in asks for the password alone.");
-    await showFactor();
+    await dialog("Turn the second factor off?", (close) => el("div", { class: "stack" },
+      el("p", null, "Whoever knows your password can then sign in."),
+      form({
+        password: field("Password", { name: "password", kind: "password", autocomplete: "current-password", maxlength: "256", required: true }),
+        code: field("Code", { name: "code", inputmode: "numeric", autocomplete: "one-time-code", maxlength: "7", required: true, hint: "The six digits that your app shows now." }),
+      }, { submit: "Turn off", save: async (v) => {
+        await calls.totpEnd(v.password, v.code.replace(/\s/g, ""));
+        close();
+        toast("Sign-in asks for the password alone.");
+        await showFactor();
+      } })));
   }
 
   async function totp() {

@@ -190,7 +190,7 @@ export const auth = (client) => ({
   totp: () => byAccess(client, ""),
   totpBegin: () => byAccess(client, "/begin"),
   totpConfirm: (code) => byAccess(client, "/confirm", { code }),
-  totpEnd: () => byAccess(client, "/end"),
+  totpEnd: (password, code) => byAccess(client, "/end", { password, code }),
 });
 
 /** What the team and the operator do. */
