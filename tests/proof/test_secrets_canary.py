@@ -203,7 +203,13 @@ def desk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCapt
     made.log.write(caplog.text)
 
 
-ADMIN = {"token_use": "id", "email": "admin@acme.example", "custom:tenant": "acme", "custom:role": "admin"}
+ADMIN = {
+    "token_use": "id",
+    "auth_time": "4102444800",
+    "email": "admin@acme.example",
+    "custom:tenant": "acme",
+    "custom:role": "admin",
+}
 
 
 def play(desk: Desk, authority: Authority, monkeypatch: pytest.MonkeyPatch) -> None:
