@@ -5,8 +5,11 @@ from dataclasses import dataclass
 
 import pytest
 
+from servelo.domain import ids
+from servelo.domain.smtp import SmtpLogin
 from servelo.portal.routes import Route, Who, all_routes
 from servelo.services.permissions import Person, allows
+from servelo.services.trial_mails import TrialMails
 from tests.integration.api_desk import Desk, new_desk, path_of
 from tests.world import mail
 
@@ -61,7 +64,11 @@ def scene() -> Iterator[Scene]:
         comment = desk.post("/api/tickets/1/comments", {"text": "Look", "files": [photo]}, as_=desk.admin)
         inbound = desk.get("/api/inbound", as_=desk.admin).json["items"][0]
         client = desk.get("/api/clients", as_=desk.admin).json["items"][0]
+        test_id = ids.sortable_id(desk.world.clock.now().timestamp())
+        login = SmtpLogin("smtp.acme.example", 587, "u", "p", "support@acme.example")
+        TrialMails(desk.store, desk.world.clock).expect("acme", test_id, login)
         values = {
+            "test_id": test_id,
             "number": "1",
             "slug": "acme",
             "client_id": client["id"],
@@ -133,6 +140,7 @@ def test_another_tenants_thing_is_answered_like_one_that_does_not_exist(scene: S
     if route.name == "lift_suppression_of":
         return  # lifts in the caller's own tenant, whether it was there or not: test_lifting_stays_at_home
     missing = {
+        "test_id": "0" * 26,
         "number": "99",
         "client_id": "f" * 16,
         "comment_id": "0" * 26,
