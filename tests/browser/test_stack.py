@@ -88,7 +88,7 @@ def test_a_mail_becomes_a_ticket_and_its_answer_a_mail_with_its_delivery_shown(
     expect(admin.locator(".comment.team .sent .good")).to_contain_text(address_of(desk, "carla"))
     admin.locator(".comment").first.get_by_role("button", name="About this mail").click()
     admin.get_by_role("button", name="Why it is here").click()
-    expect(admin.get_by_role("dialog")).to_contain_text("ticket_created")
+    expect(admin.get_by_role("dialog")).to_contain_text("Ticket created")
 
 
 def test_smtp_is_set_up_after_a_wrong_password_used_at_once_and_disconnected(admin: Page, desk: Demo) -> None:
