@@ -7,6 +7,7 @@ from datetime import timedelta
 import pytest
 
 from servelo.domain.outbound import DeliveryState
+from servelo.errors import NotFound
 from tests.integration.api_desk import PASSWORD, Desk, link_in, new_desk, path_of
 from tests.world import TABLE, aws, mail
 
@@ -163,6 +164,13 @@ def test_what_signed_in_before_a_new_password_is_out_at_once(desk: Desk) -> None
         assert 401 == desk.get("/api/auth/me", as_={**claims, "auth_time": "", "iat": ""}).status
         assert 401 == desk.get("/api/auth/me", as_={**claims, "auth_time": "later"}).status
         assert 200 == desk.get("/api/auth/me", as_=desk.sign_in(email)).status
+
+
+def test_a_members_sign_in_is_not_taken_away_as_an_operators(desk: Desk) -> None:
+    with pytest.raises(NotFound):
+        desk.services.tenants.remove_operator("tech@acme.example")
+    assert "acme" == desk.claims("tech@acme.example")["custom:tenant"]
+    assert 200 == desk.get("/api/tickets", as_=desk.sign_in("tech@acme.example")).status
 
 
 def test_a_removed_operator_is_out_at_once(desk: Desk) -> None:
