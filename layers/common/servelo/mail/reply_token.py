@@ -67,6 +67,10 @@ class SigningKey:
         return f"SigningKey(id={self.id}, state={self.state.value})"
 
 
+# What is refused without a key gets a tag of this one, so that every refusal does the same work.
+_NO_KEY = SigningKey(255, bytes(32))
+
+
 @dataclass(frozen=True, slots=True)
 class KeyRing:
     """The keys of a deployment, in any order."""
@@ -130,18 +134,22 @@ def verify(token: str, ring: KeyRing) -> ReplyClaim:
 
     Raises:
         BadReplyToken: with code ``token_malformed`` (another shape), ``token_key_unknown``,
-            ``token_key_revoked`` or ``token_forged`` (the tag does not match).
+            ``token_key_revoked`` or ``token_forged`` (the tag does not match). Each costs one tag.
     """
-    raw = _decode(token)
+    try:
+        raw = _decode(token)
+    except BadReplyToken:
+        _tag(_NO_KEY, token.encode("utf-8", "replace")[:MAX_LOCAL_PART_OCTETS])
+        raise
     key_id, head = raw[0], raw[1]
     length = head & 31
     body_length = 2 + _packed_length(length) + _NUMBER_BYTES + CLIENT_ID_BYTES
     if head >> 6 != _FORMAT or not 1 <= length <= MAX_SLUG_LENGTH or len(raw) != body_length + TAG_BYTES:
+        _tag(_NO_KEY, raw)
         raise BadReplyToken("not the shape of a reply token", code="token_malformed")
     body, tag = raw[:body_length], raw[body_length:]
     key = ring.find(key_id)
-    # The tag is computed for an unknown key too, so that all refusals take the same time.
-    expected = _tag(key or SigningKey(255, b"\0" * 32), body)
+    expected = _tag(key or _NO_KEY, body)
     matches = hmac.compare_digest(tag, expected)
     if key is None:
         raise BadReplyToken("no key of this deployment has that id", code="token_key_unknown")
@@ -193,15 +201,11 @@ def matches_folded(
     proves nothing and a revoked key is refused here too.
     """
     key = ring.find(key_id)
-    if key is None or key.state is KeyState.REVOKED:
-        return False
-    alone = KeyRing((SigningKey(key.id, key.secret),))
-    return any(
-        hmac.compare_digest(
-            sign(slug, ticket_number, client_id, role, alone).lower().encode(), token.lower().encode()
-        )
-        for role in TokenRole
-    )
+    known = key is not None and key.state is not KeyState.REVOKED
+    alone = KeyRing((SigningKey(key.id, key.secret) if key else _NO_KEY,))
+    made = [sign(slug, ticket_number, client_id, role, alone) for role in TokenRole]
+    same = [hmac.compare_digest(each.lower().encode(), token.lower().encode()) for each in made]
+    return known and any(same)
 
 
 def ring_from_secret(value: str) -> KeyRing:
