@@ -28,9 +28,16 @@ BROWSER := $(shell command -v chromium || command -v chromium-browser || command
 
 test: setup  ## all tests: unit, integration, the whole stack, the pages in a browser
 	@$(if $(BROWSER),,echo "The browser tests do NOT run: no Chromium was found (apt install chromium, or set CHROMIUM).")
-	@# The proofs in a process of their own: they play whole days through the real handlers and their caches.
-	$(PYTHON) -m pytest tests/proof
-	$(PYTHON) -m pytest tests/unit tests/integration tests/e2e $(if $(BROWSER),tests/browser)
+	@# Two at once, since each waits much: what plays AWS within the process, told about at the end, and the
+	@# local stack. The proofs in a process of their own: they play whole days through the handlers' caches.
+	@told=$$(mktemp); failed=0; proofs=0; set -m; \
+	(($(PYTHON) -m pytest tests/proof || proofs=$$?; \
+	  $(PYTHON) -m pytest tests/unit tests/integration; exit $$proofs) >$$told 2>&1) & inside=$$!; \
+	set +m; trap 'kill -- -$$inside 2>/dev/null || true; rm -f $$told' EXIT; \
+	$(PYTHON) -m pytest tests/e2e $(if $(BROWSER),tests/browser) || failed=$$?; \
+	[ $$failed != 2 ] || exit 2; \
+	echo "Waiting for tests/proof, tests/unit and tests/integration, which run beside it."; \
+	wait $$inside || failed=$$?; cat $$told; exit $$failed
 
 unit: $(VENV)/.installed  ## unit tests alone, in seconds
 	$(PYTHON) -m pytest tests/unit

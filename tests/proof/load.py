@@ -44,6 +44,7 @@ from local.stack import LocalStack
 from tests.local_stack import running_stack
 
 PATIENCE_SECONDS = 1800
+LOOK_SECONDS = 0.5
 STEP = 500  # mails between two looks at the memory
 _FUNCTION = re.compile(r"ministack-lambda-\w+?-(\w+)Function-")
 COMMENTS = {"comment_client", "comment_team", "comment_held", "note_unverified"}
@@ -158,6 +159,7 @@ class _Load:
         self.accepted = 0
         self.stop_at = float("inf")
         self._lock = threading.Lock()
+        self._looking = threading.Lock()
         self._domain = stack.settings.mail_domain
         self._sqs = stack.aws.client("sqs")
         self._queues = [stack.outputs[f"{name}QueueUrl"] for name in ("Inbound", "InboundFlood")]
@@ -227,11 +229,13 @@ class _Load:
                 self._answerable.append(f"{to} {mail['Reply-To']}")
 
     def _wait_for_room(self) -> None:
+        """Return when the window has room. One sender looks at a time: looking costs the local AWS, too."""
         give_up_at = time.monotonic() + PATIENCE_SECONDS
-        while sum(map(self._waiting, self._queues)) > self.window:
-            if time.monotonic() > give_up_at:
-                raise TimeoutError("the inbound queue does not drain")
-            time.sleep(0.1)
+        with self._looking:
+            while sum(map(self._waiting, self._queues)) > self.window:
+                if time.monotonic() > give_up_at:
+                    raise TimeoutError("the inbound queue does not drain")
+                time.sleep(LOOK_SECONDS)
 
     def _waiting(self, queue_url: str) -> int:
         names = ["ApproximateNumberOfMessages", "ApproximateNumberOfMessagesNotVisible"]
@@ -243,7 +247,7 @@ class _Load:
         give_up_at = time.monotonic() + PATIENCE_SECONDS
         queues = [*self._queues, self.stack.outputs["OutboundQueueUrl"]]
         while time.monotonic() < give_up_at and any(self._waiting(each) for each in queues):
-            time.sleep(0.2)
+            time.sleep(LOOK_SECONDS)
 
     def count(self, figures: Figures) -> None:
         """Compare what was accepted with what the table and the mailbox hold."""
