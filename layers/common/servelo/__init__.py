@@ -1,6 +1,7 @@
 """Servelo Mail: e-mail in, tickets out, answers from anyone's own inbox.
 
 errors, config, observability   the error tree, settings from the environment, logs and metrics
+records, patterns               dataclasses and regular expressions that cost an import nothing
 bootstrap                       the one place where real adapters are chosen
 domain/                         what a help desk is: tenants, clients, tickets, comments (stdlib only)
 mail/                           what e-mail is: bytes in, dataclasses out; mails out of templates

@@ -7,9 +7,9 @@ client at a local AWS, so no code asks whether it runs locally.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 
 from servelo.errors import ConfigurationError
+from servelo.records import dataclass
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,11 +8,11 @@ same for an unknown address and for a wrong password.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
 from typing import Any
 
 from servelo.adapters.aws_errors import code_of, translated
 from servelo.errors import Conflict, InvalidInput, ServeloError, TooMany, Unauthorized
+from servelo.records import dataclass, field
 
 _REFUSED = frozenset(
     {

@@ -12,7 +12,6 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import Any
 
 from pynamodb.attributes import (
@@ -24,6 +23,8 @@ from pynamodb.attributes import (
 )
 from pynamodb.exceptions import AttributeNullError
 from pynamodb.expressions.condition import Condition
+
+from servelo.records import dataclass
 
 KEPT = frozenset({"version", "people_version", "replays", "n", "needs_accept", "schema"})
 

@@ -10,7 +10,6 @@ import base64
 import json
 import zlib
 from collections.abc import Mapping
-from dataclasses import asdict, fields
 from datetime import UTC, datetime
 from typing import Any
 
@@ -28,6 +27,7 @@ from pynamodb.models import Model
 
 from servelo.adapters import aws_clients
 from servelo.adapters.dynamodb_codec import OnePass
+from servelo.records import field_names
 
 SCHEMA = 1
 _SMALL_TEXT = 1 << 12
@@ -92,7 +92,8 @@ def _plain(value: Any) -> Any:
         return to_text(value)
     if isinstance(value, Mapping):
         return dict(value)
-    return asdict(value)
+    # The encoder comes back for what is nested.
+    return {name: getattr(value, name) for name in field_names(type(value))}
 
 
 _COMPACT = json.JSONEncoder(default=_plain, ensure_ascii=False, separators=(",", ":"))
@@ -409,13 +410,3 @@ def _client(region: str) -> Any:
 
 def _all_models(model: type[Item]) -> list[type[Item]]:
     return [model] + [m for child in model.__subclasses__() for m in _all_models(child)]
-
-
-_FIELD_NAMES: dict[type[Any], tuple[str, ...]] = {}
-
-
-def field_names(cls: type[Any]) -> tuple[str, ...]:
-    names = _FIELD_NAMES.get(cls)
-    if names is None:
-        names = _FIELD_NAMES[cls] = tuple(f.name for f in fields(cls))
-    return names

@@ -10,7 +10,6 @@ import json
 import random
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any, TypeVar
 
@@ -46,6 +45,7 @@ from servelo.domain.ticket import (
 )
 from servelo.errors import Conflict, InvalidInput, StoreUnavailable
 from servelo.mail.address import identity as identity_of
+from servelo.records import field_names, replace
 from servelo.services.ports import (
     ANSWER_LOST,
     Asked,
@@ -1099,7 +1099,7 @@ def _plain_fields(item: Any, cls: type[Any], *, without: Sequence[str] = ()) -> 
     """The fields of *cls* that *item* holds as they are; numbers as int."""
     held = item.attribute_values
     values = {}
-    for name in models.field_names(cls):
+    for name in field_names(cls):
         value = held.get(name)
         if value is not None and name not in without:
             values[name] = int(value) if isinstance(value, float) else value
@@ -1111,7 +1111,7 @@ def _known(cls: type[T], data: dict[str, Any]) -> T:
     try:
         return cls(**data)
     except TypeError:
-        return cls(**{name: data[name] for name in models.field_names(cls) if name in data})
+        return cls(**{name: data[name] for name in field_names(cls) if name in data})
 
 
 def _tenant(item: Any) -> Tenant:
@@ -1138,7 +1138,7 @@ def _ends(undeliverable: Any) -> dict[str, int]:
 
 def _tenant_item(tenant: Tenant) -> models.TenantItem:
     pk, sk = keys.tenant(tenant.slug)
-    values = {n: getattr(tenant, n) for n in models.field_names(Tenant)}
+    values = {n: getattr(tenant, n) for n in field_names(Tenant)}
     values["members"] = list(tenant.members)
     values["undeliverable"] = dict(tenant.undeliverable)
     if tenant.smtp is None:
@@ -1152,7 +1152,7 @@ def _client(item: Any) -> Client:
 
 def _client_item(client: Client) -> models.ClientItem:
     pk, sk = keys.client(client.slug, client.id)
-    values = {n: getattr(client, n) for n in models.field_names(Client)}
+    values = {n: getattr(client, n) for n in field_names(Client)}
     item = models.ClientItem(
         pk=pk, sk=sk, gsi1pk=keys.clients_view(client.slug), gsi1sk=identity_of(client.email), **values
     )
@@ -1175,7 +1175,7 @@ def _ticket(item: Any) -> Ticket:
 
 def _ticket_item(ticket: Ticket) -> models.TicketItem:
     pk, sk = keys.ticket(ticket.slug, ticket.number)
-    values = {n: getattr(ticket, n) for n in models.field_names(Ticket)}
+    values = {n: getattr(ticket, n) for n in field_names(Ticket)}
     values["status"] = ticket.status.value
     for name in ("participants", "message_ids", "folded_key_ids"):
         values[name] = list(values[name])
@@ -1214,7 +1214,7 @@ def _comment(item: Any) -> Comment:
 
 def _comment_item(comment: Comment) -> models.CommentItem:
     pk, sk = keys.comment(comment.slug, comment.number, comment.id)
-    values = {n: getattr(comment, n) for n in models.field_names(Comment)}
+    values = {n: getattr(comment, n) for n in field_names(Comment)}
     values["author_role"] = comment.author_role.value
     values["visibility"] = comment.visibility.value
     values["files"] = list(comment.files)
@@ -1243,7 +1243,7 @@ def _record(item: Any) -> InboundRecord:
 
 def _record_item(record: InboundRecord) -> models.InboundItem:
     pk, sk = keys.inbound(record.slug, record.id)
-    values = {n: getattr(record, n) for n in models.field_names(InboundRecord)}
+    values = {n: getattr(record, n) for n in field_names(InboundRecord)}
     values["outcome"] = record.outcome.value
     for name in ("reasons", "warnings", "job_ids"):
         values[name] = list(values[name])
@@ -1264,7 +1264,7 @@ def _job(item: Any) -> OutboundJob:
 
 def _job_item(job: OutboundJob) -> models.OutboxItem:
     pk, sk = keys.outbox(job.slug, job.id)
-    values = {n: getattr(job, n) for n in models.field_names(OutboundJob) if n != "kind"}
+    values = {n: getattr(job, n) for n in field_names(OutboundJob) if n != "kind"}
     values["state"] = job.state.value
     values["references"] = list(job.references)
     values["files"] = list(job.files)

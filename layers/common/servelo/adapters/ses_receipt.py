@@ -9,11 +9,11 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
 from servelo.errors import MailRejected
+from servelo.records import dataclass
 
 VERDICTS = ("spam", "virus", "spf", "dkim", "dmarc")
 

@@ -10,18 +10,18 @@ is used. SES replaces the Message-ID by its own, ``<{MessageId}@{region}.amazons
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping
 from typing import Any
 
 from servelo.domain.smtp import envelope_address
 from servelo.errors import DeliveryDeferred, DeliveryFailed, DeliveryUnknown, InvalidInput, ServeloError
+from servelo.patterns import pattern
 from servelo.services.ports import Accepted
 
 # EmailTag: ASCII letters, digits, "_", "-", ".", "@", at most 256 characters.
-_NOT_IN_TAGS = re.compile(r"[^A-Za-z0-9_.@-]")
-_ADDRESS = re.compile(r"<?[^\s<>@]+@[^\s<>@]+\.[^\s<>@]*[A-Za-z0-9]>?")
-_CONTROLS = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029]+")
+_NOT_IN_TAGS = pattern(r"[^A-Za-z0-9_.@-]")
+_ADDRESS = pattern(r"<?[^\s<>@]+@[^\s<>@]+\.[^\s<>@]*[A-Za-z0-9]>?")
+_CONTROLS = pattern(r"[\x00-\x1f\x7f-\x9f\u2028\u2029]+")
 
 # Error codes of SESv2 and of the AWS front door, as (kind of error, our code).
 _DEFERRED: Mapping[str, str] = {

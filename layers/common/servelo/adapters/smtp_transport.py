@@ -30,7 +30,6 @@ import threading
 import time
 from collections.abc import Callable, Collection, Mapping
 from contextlib import suppress
-from dataclasses import dataclass
 from functools import lru_cache
 
 from servelo.adapters import public_address
@@ -43,6 +42,8 @@ from servelo.errors import (
     InvalidInput,
     ServeloError,
 )
+from servelo.patterns import pattern
+from servelo.records import dataclass
 from servelo.services.ports import Accepted
 
 __all__ = ["AccountRefused", "SmtpConnections", "SmtpTransport", "TimeLimits"]
@@ -55,10 +56,10 @@ MAX_INITIAL_RESPONSE = 500  # RFC 4954 4: a command line has 512 octets
 MAX_MAILS_PER_CONNECTION = 50  # Gmail ends a session after 100, others earlier
 MAX_IDLE_SECONDS = 60.0
 
-_REPLY = re.compile(rb"([2-5][0-9]{2})([ -]?)(.*)", re.DOTALL)
-_ENHANCED = re.compile(r"([245]\.[0-9]{1,3}\.[0-9]{1,3})\b")
-_CONTROLS = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff]+")
-_ADDRESS = re.compile(r"<?[^\s<>@]+@[^\s<>@]+\.[^\s<>@]*[A-Za-z0-9]>?")
+_REPLY = pattern(rb"([2-5][0-9]{2})([ -]?)(.*)", re.DOTALL)
+_ENHANCED = pattern(r"([245]\.[0-9]{1,3}\.[0-9]{1,3})\b")
+_CONTROLS = pattern(r"[\x00-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff]+")
+_ADDRESS = pattern(r"<?[^\s<>@]+@[^\s<>@]+\.[^\s<>@]*[A-Za-z0-9]>?")
 
 _APP_PASSWORD = ("application-specific password", "app password", "invalidsecondfactor", "5.7.9")
 _BASIC_AUTH_OFF = ("5.7.139", "basic authentication is disabled", "smtpclientauthentication is disabled")

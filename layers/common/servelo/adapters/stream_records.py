@@ -10,9 +10,9 @@ import base64
 import json
 import zlib
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Any
 
+from servelo.records import dataclass
 from servelo.services.search import words_of_comment, words_of_ticket
 
 

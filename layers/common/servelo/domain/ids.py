@@ -10,19 +10,19 @@ sortable id   26 characters of Crockford base32, lower case: 48 bits of millisec
 from __future__ import annotations
 
 import contextlib
-import hashlib
+import os
 import re
-import secrets
 import time
 
 from servelo.errors import InvalidInput
+from servelo.patterns import pattern
 
 MIN_SLUG_LENGTH = 3
 MAX_SLUG_LENGTH = 24
 MAX_TICKET_NUMBER = 2**40 - 1
 CLIENT_ID_BYTES = 8
 
-SLUG_PATTERN = re.compile(r"[a-z0-9](?:[a-z0-9-]*[a-z0-9])?")
+SLUG_PATTERN = pattern(r"[a-z0-9](?:[a-z0-9-]*[a-z0-9])?")
 
 # Local parts with a meaning of their own (RFC 2142 and common practice), and ``uploads``, under which the
 # file bucket keeps what no comment has taken over yet: never a tenant.
@@ -37,8 +37,8 @@ RESERVED_SLUGS = frozenset(
 
 # What needs no quotes in a local part (RFC 5321 4.1.2, RFC 6531 3.3).
 _ATOM = r"[^\x00-\x20\x7f\"(),.:;<>@\[\\\]]+"
-_DOT_STRING = re.compile(rf"{_ATOM}(?:\.{_ATOM})*")
-_ESCAPE = re.compile(r"\\(.)", re.DOTALL)
+_DOT_STRING = pattern(rf"{_ATOM}(?:\.{_ATOM})*")
+_ESCAPE = pattern(r"\\(.)", re.DOTALL)
 
 _CROCKFORD = "0123456789abcdefghjkmnpqrstvwxyz"
 
@@ -98,6 +98,8 @@ def _lower(local_part: str) -> str:
 
 def client_id(slug: str, identity: str) -> str:
     """Return the id of the client of tenant *slug* whose address compares as *identity*."""
+    import hashlib  # with OpenSSL; the reader of mails does without
+
     digest = hashlib.sha256(f"client:{len(slug)}:{slug}:{identity}".encode()).hexdigest()
     return digest[: CLIENT_ID_BYTES * 2]
 
@@ -105,5 +107,5 @@ def client_id(slug: str, identity: str) -> str:
 def sortable_id(epoch_seconds: float | None = None, entropy: bytes | None = None) -> str:
     """Return a new id that sorts by time. *entropy* (10 bytes) makes it reproducible, for derived ids."""
     milliseconds = int((time.time() if epoch_seconds is None else epoch_seconds) * 1000)
-    value = (milliseconds << 80) | int.from_bytes(entropy or secrets.token_bytes(10), "big")
+    value = (milliseconds << 80) | int.from_bytes(entropy or os.urandom(10), "big")
     return "".join(_CROCKFORD[(value >> shift) & 31] for shift in range(125, -1, -5))

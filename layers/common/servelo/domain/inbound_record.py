@@ -6,9 +6,10 @@ remedy, which ``docs/outcomes.md`` and the portal show.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
+
+from servelo.records import dataclass, field
 
 
 class Outcome(StrEnum):

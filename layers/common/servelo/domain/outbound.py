@@ -11,11 +11,11 @@ States, and who moves them:
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
 
 from servelo.domain.ticket import StoredFile
+from servelo.records import dataclass, field
 
 
 class MailKind(StrEnum):

@@ -15,6 +15,7 @@ from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_add
 
 from servelo.domain.smtp import domain_to_ascii
 from servelo.errors import InvalidInput
+from servelo.patterns import pattern
 
 SMTP_PORTS = (465, 587, 2525)
 
@@ -43,7 +44,7 @@ _REFUSED_6 = tuple(
         ),
     )
 )
-_NUMERIC_LABEL = re.compile(r"0x[0-9a-f]*|[0-9]+", re.IGNORECASE)
+_NUMERIC_LABEL = pattern(r"0x[0-9a-f]*|[0-9]+", re.IGNORECASE)
 # RFC 6761, RFC 6762, RFC 8375 and what clouds call their inside.
 _INNER_NAMES = (
     "localhost",

@@ -9,11 +9,12 @@ from __future__ import annotations
 
 import re
 import unicodedata
-from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Protocol
 
 from servelo.errors import InvalidInput
+from servelo.patterns import pattern
+from servelo.records import dataclass, field
 
 MAX_LOCAL_PART_OCTETS = 64  # RFC 5321 4.5.3.1.1
 MAX_DOMAIN_OCTETS = 255  # RFC 5321 4.5.3.1.2
@@ -104,8 +105,8 @@ class SmtpProbe(Protocol):
 
 _ATOM = '[^\\s\\x00-\\x20\\x7f()<>@,;:\\\\"\\[\\].\u0080-\u009f\u2028\u2029\ud800-\udfff]+'
 _QUOTED = r"\"(?:[^\s\x00-\x1f\x7f\"\\<>\u0080-\u009f\ud800-\udfff])+\""
-_LOCAL_PART = re.compile(rf"{_ATOM}(?:\.{_ATOM})*|{_QUOTED}")
-_LABEL = re.compile(r"[A-Za-z0-9_](?:[A-Za-z0-9_-]{0,61}[A-Za-z0-9])?")
+_LOCAL_PART = pattern(rf"{_ATOM}(?:\.{_ATOM})*|{_QUOTED}")
+_LABEL = pattern(r"[A-Za-z0-9_](?:[A-Za-z0-9_-]{0,61}[A-Za-z0-9])?")
 
 
 # Letters that RFC 3490 wrote as others and RFC 5891 keeps: ß, final sigma, the two joiners (UTS 46, table 1).

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
 from datetime import datetime
 from enum import StrEnum
 
 from servelo.domain.ids import identity as identity_of
+from servelo.records import dataclass, field, replace
 
 MAX_NOTIFIED = 15
 

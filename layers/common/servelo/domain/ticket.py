@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
+
+from servelo.records import dataclass, field
 
 # A transaction holds 100 items. Each follower of a mail may take four (the list of their tickets, their
 # counter, their mail and its id), each of the 16 who are told two, the mail itself and its counters twelve.

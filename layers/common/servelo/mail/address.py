@@ -11,10 +11,11 @@ could name different addresses the list is *ambiguous*, and nobody's rights may 
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
 
 from servelo.domain.ids import identity as identity
 from servelo.mail import headers
+from servelo.patterns import pattern
+from servelo.records import dataclass
 
 MAX_LOCAL_PART_OCTETS = 64  # RFC 5321 4.5.3.1.1
 MAX_ADDR_SPEC_OCTETS = 254  # RFC 5321 4.5.3.1.3 less the angle brackets
@@ -41,7 +42,7 @@ def split_addr_spec(addr_spec: str) -> tuple[str, str]:
 
 MAX_MAILBOXES = 100  # of one header field
 
-_TOKEN = re.compile(
+_TOKEN = pattern(
     r"""
       "(?P<quoted>(?:[^"\\]|\\.)*+)(?:"|$)
     | <(?P<angle>(?:"[^"]*+"|[^<>"])*+)>?
@@ -53,11 +54,11 @@ _TOKEN = re.compile(
     """,
     re.X | re.S,
 )
-_ESCAPE = re.compile(r"\\(.)", re.S)
-_ROUTE = re.compile(r"^\s*@[^:@<>]*(?:,\s*@[^:@<>]*)*:")  # RFC 5322 4.4, obsolete source route
-_AROUND = re.compile(r"\s*([@.])\s*")
+_ESCAPE = pattern(r"\\(.)", re.S)
+_ROUTE = pattern(r"^\s*@[^:@<>]*(?:,\s*@[^:@<>]*)*:")  # RFC 5322 4.4, obsolete source route
+_AROUND = pattern(r"\s*([@.])\s*")
 # Looked for at the beginning of a word only: at each letter of a long word the search would be quadratic.
-_BARE = re.compile(r"(?<![^\s<>@,;:\"])[^\s<>@,;:\"]++@[^\s<>@,;:\"]++")
+_BARE = pattern(r"(?<![^\s<>@,;:\"])[^\s<>@,;:\"]++@[^\s<>@,;:\"]++")
 _EDGES = " \t'`<>"
 
 

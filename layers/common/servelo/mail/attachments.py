@@ -9,15 +9,17 @@ from __future__ import annotations
 import re
 import unicodedata
 
+from servelo.patterns import pattern
+
 MAX_NAME_CHARS = 150
 
-_NEWLINES = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029]+")
+_NEWLINES = pattern(r"[\x00-\x1f\x7f-\x9f\u2028\u2029]+")
 # Bidi controls turn "gpj.exe" into "exe.jpg" on the screen; zero-width signs hide within names.
-_INVISIBLE = re.compile(
+_INVISIBLE = pattern(
     r"[\u00ad\u061c\u115f\u1160\u180e\u200b-\u200f\u202a-\u202e\u2060-\u206f\ufe00-\ufe0f\ufeff]"
 )
-_FORBIDDEN = re.compile(r'[<>:"|?*\x00-\x1f]')
-_DEVICE = re.compile(r"(?:con|prn|aux|nul|com[0-9]|lpt[0-9])(?:\.|$)", re.I)
+_FORBIDDEN = pattern(r'[<>:"|?*\x00-\x1f]')
+_DEVICE = pattern(r"(?:con|prn|aux|nul|com[0-9]|lpt[0-9])(?:\.|$)", re.I)
 
 _MAGIC: tuple[tuple[int, bytes, str], ...] = (
     (0, b"%PDF-", "application/pdf"),
@@ -64,12 +66,12 @@ _MAGIC: tuple[tuple[int, bytes, str], ...] = (
     (0, b"BEGIN:VCARD", "text/vcard"),
     (32769, b"CD001", "application/x-iso9660-image"),
 )
-_HTML_START = re.compile(
+_HTML_START = pattern(
     rb"\s*(?:<!--.{0,500}?-->\s*)*<(?:!doctype\s+html|html|head|body|script|iframe|meta|title|table|div|a\s|style"
     rb"|img|form|h1|p[\s>])",
     re.I | re.S,
 )
-_SVG_START = re.compile(
+_SVG_START = pattern(
     rb"\s*(?:<\?xml[^>]{0,200}>\s*)?(?:<!--.{0,500}?-->\s*)*(?:<!doctype\s+svg[^>]{0,500}>\s*)?<svg[\s>]",
     re.I | re.S,
 )
@@ -220,7 +222,7 @@ def sniff(content: bytes) -> str:
     return ""
 
 
-_OPENDOCUMENT = re.compile(rb"mimetype(application/[a-z0-9.+\-]{1,100})")
+_OPENDOCUMENT = pattern(rb"mimetype(application/[a-z0-9.+\-]{1,100})")
 
 
 def _sniff_zip(content: bytes) -> str:

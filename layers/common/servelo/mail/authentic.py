@@ -9,13 +9,13 @@ was not read may be that signature, or another From.
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable, Mapping
 
 from servelo.mail.address import identity, split_addr_spec
+from servelo.patterns import pattern
 
 # Up to the semicolon: a value with white space in it is no domain, and other readers may join its pieces.
-_DKIM_DOMAIN = re.compile(r"(?:^|;)\s*d\s*=\s*([^;]*)")
+_DKIM_DOMAIN = pattern(r"(?:^|;)\s*d\s*=\s*([^;]*)")
 # Names under which strangers register domains, by form: co.uk, com.au, gov.br. No list of all public suffixes
 # is shipped; these forms are refused as a common parent, everything else needs two equal labels at least.
 _SECOND_LEVEL = frozenset(

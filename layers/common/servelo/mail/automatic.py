@@ -16,10 +16,11 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
 from typing import Literal
 
 from servelo.mail.inbound_mail import MachineMail
+from servelo.patterns import pattern
+from servelo.records import dataclass
 
 OWN_STAMP_HEADER = "X-Servelo-Stamp"
 """Every mail that we send carries this field; one that comes in with it is our own, back again."""
@@ -81,7 +82,7 @@ _DAEMONS = frozenset(
 )
 
 # "no reply" with the separators that people use, whole or as one piece of a longer local part.
-_NO_REPLY = re.compile(
+_NO_REPLY = pattern(
     r"(?:^|[._+=-])(?:"
     r"(?:no|not|do[._-]?not|dont|never|non)[._-]?(?:reply|respond|response|answer)|noreplies|"
     r"no[._-]?(?:responder|responda|contestar|conteste|respuesta)|n[aã]o[._-]?respond(?:a|er)|"
@@ -327,7 +328,7 @@ RECEIPT_SUBJECTS: tuple[str, ...] = (
     "讀取：",
 )
 
-_SPACES = re.compile(r"\s+")
+_SPACES = pattern(r"\s+")
 
 
 def _folded(subject: str) -> str:

@@ -24,20 +24,21 @@ from servelo.mail.bounce_notice import ADDRESS, Finding, Notice
 from servelo.mail.headers import one_line
 from servelo.mail.inbound_mail import Bounce, BouncedRecipient, Complaint
 from servelo.mail.mime import Part
+from servelo.patterns import pattern
 
 MAX_IDS = 10
 MAX_GROUPS = 200
 MAX_DIAGNOSTIC_CHARS = 500
 MAX_TEXT_BYTES = 256 * 1024
 
-_ENHANCED = re.compile(r"(?<![\d.])#?([245]\.\d{1,3}\.\d{1,3})(?!\d|\.\d)")
-_REPLY = re.compile(r"(?:^|(?<=[\s:;(<\[\"'#>-]))([45][0-5]\d)(?=[\s:,;)\]\"'<.-]|$)(?!\.\d)")
-_ID = re.compile(r"<([^<>\s]{1,500})>")
-_ID_LINE = re.compile(r"^[\s>]*message-id: *<?([^<>\s]{3,500})>?", re.I)
-_REPLY_TO_LINE = re.compile(r"^[\s>]*reply-to: *(.{3,500})$", re.I)
-_TO_LINE = re.compile(r"^[\s>]*to: *(.{3,500})$", re.I)
-_ANSWERED = re.compile(r"^(?:re|aw|sv|antw|odp|fwd?|wg|tr|rv|vs|enc|i|r)(?:\[\d+\])?\s*[:：]", re.I)
-_SPACES = re.compile(r"\s+")
+_ENHANCED = pattern(r"(?<![\d.])#?([245]\.\d{1,3}\.\d{1,3})(?!\d|\.\d)")
+_REPLY = pattern(r"(?:^|(?<=[\s:;(<\[\"'#>-]))([45][0-5]\d)(?=[\s:,;)\]\"'<.-]|$)(?!\.\d)")
+_ID = pattern(r"<([^<>\s]{1,500})>")
+_ID_LINE = pattern(r"^[\s>]*message-id: *<?([^<>\s]{3,500})>?", re.I)
+_REPLY_TO_LINE = pattern(r"^[\s>]*reply-to: *(.{3,500})$", re.I)
+_TO_LINE = pattern(r"^[\s>]*to: *(.{3,500})$", re.I)
+_ANSWERED = pattern(r"^(?:re|aw|sv|antw|odp|fwd?|wg|tr|rv|vs|enc|i|r)(?:\[\d+\])?\s*[:：]", re.I)
+_SPACES = pattern(r"\s+")
 
 
 def read_bounce_bytes(raw: bytes) -> Bounce:

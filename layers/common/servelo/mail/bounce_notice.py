@@ -10,10 +10,10 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 
 from servelo.mail import bounce_rules as rules
 from servelo.mail.bounce_rules import Words
+from servelo.records import dataclass
 
 MAX_TEXT_CHARS = 256 * 1024
 MAX_LINE_CHARS = 1000

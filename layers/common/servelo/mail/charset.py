@@ -14,6 +14,8 @@ import codecs
 import re
 from functools import lru_cache
 
+from servelo.patterns import pattern
+
 # What senders call it -> what Python decodes it with. Names not listed go to Python's own aliases.
 _ALIASES = {
     "": "",
@@ -113,11 +115,11 @@ _ALIASES = {
 }
 
 # Codecs that are not text encodings, or that must not be believed.
-_REFUSED = re.compile(
+_REFUSED = pattern(
     r"utf-?7|utf7|imap|base64|zip|zlib|bz2|hex|rot-?13|uu|quopri|quoted|punycode|idna|escape|mbcs|oem"
 )
 
-_SURROGATES = re.compile("[\ud800-\udfff]")
+_SURROGATES = pattern("[\ud800-\udfff]")
 _UNDEFINED_1252 = {0x81: "\x81", 0x8D: "\x8d", 0x8F: "\x8f", 0x90: "\x90", 0x9D: "\x9d"}
 
 
@@ -228,7 +230,7 @@ def _strict(data: bytes, codec: str) -> str | None:
         return None
 
 
-_JAPANESE_SET = re.compile(rb"\x1b(\$@|\$B|\$\(D|\(B|\(J|\(I|&@\x1b\$B)")
+_JAPANESE_SET = pattern(rb"\x1b(\$@|\$B|\$\(D|\(B|\(J|\(I|&@\x1b\$B)")
 
 
 def _japanese(data: bytes) -> str | None:
@@ -296,21 +298,24 @@ def _mostly_utf8(data: bytes) -> bool:
 
 
 _HIGH = bytes(range(128, 256))
-_UTF8_CHAR = re.compile(rb"[\xc3-\xdf][\x80-\xbf]|[\xe1-\xef][\x80-\xbf]{2}|[\xf0-\xf4][\x80-\xbf]{3}")
+_UTF8_CHAR = pattern(rb"[\xc3-\xdf][\x80-\xbf]|[\xe1-\xef][\x80-\xbf]{2}|[\xf0-\xf4][\x80-\xbf]{3}")
 
 
-# The commonest letters of Russian, Ukrainian and Bulgarian, as each charset writes them.
-_CYRILLIC = "оеаинтсрвлкмдпуяіь"
-_CYRILLIC_BYTES = {
-    codec: frozenset(_CYRILLIC.encode(codec, "ignore"))
-    for codec in ("koi8_r", "cp1251", "cp866", "iso8859_5")
-}
-_SCRIPTS = {  # codec: the bytes that its letters use most
-    "cp1253": frozenset("αοιετσνηυρπκμλ".encode("cp1253")),
-    "cp1255": frozenset("יוהלארתבשמנ".encode("cp1255")),
-    "cp1256": frozenset("االيمونرتبة".encode("cp1256")),
-    "cp874": frozenset("านรอกเงมยลว่ด้สตะีทบัคแิ".encode("cp874")),
-}
+@lru_cache(maxsize=1)
+def _common_letters() -> dict[str, frozenset[int]]:
+    """By codec, the bytes that its letters use most; made when needed: it loads eight codecs."""
+    cyrillic = "оеаинтсрвлкмдпуяіь"  # the commonest of Russian, Ukrainian and Bulgarian
+    letters = {
+        "koi8_r": cyrillic,
+        "cp1251": cyrillic,
+        "cp866": cyrillic,
+        "iso8859_5": cyrillic,
+        "cp1253": "αοιετσνηυρπκμλ",
+        "cp1255": "יוהלארתבשמנ",
+        "cp1256": "االيمونرتبة",
+        "cp874": "านรอกเงมยลว่ด้สตะีทบัคแิ",
+    }
+    return {codec: frozenset(of.encode(codec, "ignore")) for codec, of in letters.items()}
 
 
 def guess(data: bytes) -> str:
@@ -331,7 +336,7 @@ def guess(data: bytes) -> str:
     high = [byte for byte in sample if byte > 127]
     letters = sum(1 for byte in sample if byte > 127 or chr(byte).isalpha())
     script, share = "cp1252", 0.45
-    for codec, common in (*_CYRILLIC_BYTES.items(), *_SCRIPTS.items()):
+    for codec, common in _common_letters().items():
         found = sum(1 for byte in high if byte in common) / len(high)
         # German or French has a few high letters among many of ASCII; another script has little else.
         if found > share and len(high) * 2 > letters and len(high) > 3:

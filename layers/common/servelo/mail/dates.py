@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-import re
 from datetime import datetime, timedelta, timezone
+
+from servelo.patterns import pattern
 
 _MONTHS = {
     name: number for number, name in enumerate("jan feb mar apr may jun jul aug sep oct nov dec".split(), 1)
@@ -13,15 +14,15 @@ _ZONE_HOURS = (
     "IST 5.5 JST 9 KST 9 AEST 10 AEDT 11"
 ).split()
 _ZONES = {name: float(hours) for name, hours in zip(_ZONE_HOURS[::2], _ZONE_HOURS[1::2], strict=True)}
-_DAY_FIRST = re.compile(
+_DAY_FIRST = pattern(
     r"(\d{1,2})[\s\-./]+([A-Za-z]{3})[a-z]*[\s\-.,/]+(\d{2,4})[\s,T]+(\d{1,2})[:.](\d{1,2})(?:[:.](\d{1,2}))?"
     r"[.\d]*\s*(?:UTC|GMT)?\s*([+\-]\d{1,2}:?\d{2}|[A-Za-z]{1,5})?"
 )
-_MONTH_FIRST = re.compile(  # asctime
+_MONTH_FIRST = pattern(  # asctime
     r"([A-Za-z]{3})[a-z]*\s+(\d{1,2}),?\s+(?:(\d{4}),?\s+)?(\d{1,2}):(\d{2})(?::(\d{2}))?\s*"
     r"([+\-]\d{4}|[A-Z]{2,5})?\s*(\d{4})?"
 )
-_ISO = re.compile(
+_ISO = pattern(
     r"(\d{4})-(\d{1,2})-(\d{1,2})[T\s]+(\d{1,2}):(\d{2})(?::(\d{2}))?"
     r"[.\d]*\s*([+\-]\d{2}:?\d{2}|[A-Za-z]{1,4})?"
 )

@@ -11,6 +11,7 @@ import binascii
 import re
 
 from servelo.mail import charset
+from servelo.patterns import pattern
 
 MAX_BLOCK_BYTES = 256 * 1024
 MAX_FIELD_BYTES = 16 * 1024
@@ -24,15 +25,13 @@ AUTHOR_FIELDS = frozenset({"from", "dkim-signature"})
 AUTHOR_CUT = "A From or DKIM-Signature field is longer than 16 kB; its rest was not read."
 HEADER_CUT = "The header is longer than 1,000 fields or 256 kB; the rest of it was not read."
 
-_FIELD = re.compile(rb"^([!-9;-~]++)[ \t]*+:(.*(?:\n[ \t].*)*+)\n?", re.M)
-_LATER_FIELD = re.compile(rb"^[A-Za-z][A-Za-z0-9-]{1,60}+:[ \t]", re.M)
-_FOLD = re.compile(r"[ \t]*[\r\n]+[ \t]*")
-_CONTROLS = re.compile("[\x00-\x08\x0a-\x1f\x7f\x85\u2028\u2029]+")
-_SURROGATES = re.compile("[\ud800-\udfff]")
+_FIELD = pattern(rb"^([!-9;-~]++)[ \t]*+:(.*(?:\n[ \t].*)*+)\n?", re.M)
+_LATER_FIELD = pattern(rb"^[A-Za-z][A-Za-z0-9-]{1,60}+:[ \t]", re.M)
+_FOLD = pattern(r"[ \t]*[\r\n]+[ \t]*")
+_CONTROLS = pattern("[\x00-\x08\x0a-\x1f\x7f\x85\u2028\u2029]+")
+_SURROGATES = pattern("[\ud800-\udfff]")
 # The text may hold spaces and "?", which RFC 2047 forbids and people's programs write.
-_ENCODED_WORD = re.compile(
-    r"=\?([A-Za-z0-9_.:+\-]{1,40})(?:\*[A-Za-z0-9\-]{0,20})?\?([BbQq])\?(.*?)\?=", re.S
-)
+_ENCODED_WORD = pattern(r"=\?([A-Za-z0-9_.:+\-]{1,40})(?:\*[A-Za-z0-9\-]{0,20})?\?([BbQq])\?(.*?)\?=", re.S)
 
 
 def split_block(source: bytes, start: int, end: int) -> tuple[list[tuple[str, bytes]], int, list[str]]:
@@ -163,14 +162,14 @@ def _word_bytes(encoding: str, payload: str) -> bytes | None:
     return _HEX.sub(lambda m: bytes((int(m[1], 16),)), data.replace(b"_", b" "))
 
 
-_HEX = re.compile(rb"=([0-9A-Fa-f]{2})")
+_HEX = pattern(rb"=([0-9A-Fa-f]{2})")
 _NOT_BASE64 = bytes(
     set(range(256)) - set(b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/=")
 )
 _URL_SAFE = bytes.maketrans(b"-_", b"+/")
 
 
-_AFTER_PADDING = re.compile(rb"(=)[ \t]++[^\r\n]++")  # a remark after the end is no data
+_AFTER_PADDING = pattern(rb"(=)[ \t]++[^\r\n]++")  # a remark after the end is no data
 
 
 def decode_base64(data: bytes | memoryview) -> bytes:
@@ -194,10 +193,10 @@ def decode_base64(data: bytes | memoryview) -> bytes:
     return b"".join(out)
 
 
-_TYPE = re.compile(r"\s*([^\s;,/\"()]+)\s*/\s*([^\s;,\"()/]+)")
-_PARAMETER = re.compile(r"[;\s]\s*+([^\s=;\"]++)\s*+=\s*+(?:\"((?:[^\"\\]|\\.)*+)(?:\"|$)|([^;]*+))", re.S)
-_ESCAPE = re.compile(r"\\(.)", re.S)
-_WINDOWS_PATH = re.compile(r"(?:[A-Za-z]:|\\)\\[^\\\"]")
+_TYPE = pattern(r"\s*([^\s;,/\"()]+)\s*/\s*([^\s;,\"()/]+)")
+_PARAMETER = pattern(r"[;\s]\s*+([^\s=;\"]++)\s*+=\s*+(?:\"((?:[^\"\\]|\\.)*+)(?:\"|$)|([^;]*+))", re.S)
+_ESCAPE = pattern(r"\\(.)", re.S)
+_WINDOWS_PATH = pattern(r"(?:[A-Za-z]:|\\)\\[^\\\"]")
 
 
 def parse_parameters(text: str) -> dict[str, str]:
@@ -249,7 +248,7 @@ def unpercent(data: bytes) -> bytes:
     return _PERCENT.sub(lambda m: bytes((int(m[1], 16),)), data)
 
 
-_PERCENT = re.compile(rb"%([0-9A-Fa-f]{2})")
+_PERCENT = pattern(rb"%([0-9A-Fa-f]{2})")
 
 
 def _join_pieces(found: list[tuple[int, bool, str]]) -> str:

@@ -13,6 +13,8 @@ import re
 from functools import lru_cache
 from html import unescape as unescape_all
 
+from servelo.patterns import pattern
+
 MAX_HTML_CHARS = 1024 * 1024
 MAX_TEXT_CHARS = 1024 * 1024
 MAX_TABLE_DEPTH = 12
@@ -24,18 +26,18 @@ MAX_ODD_TAGS = 40  # tags with unbalanced quotes, before quotes are no longer lo
 MAX_TAGS = 50_000  # laid out; what follows is read block by block. A newsletter of 1 MB has some 20,000
 MAX_REFERENCES = 40_000  # then only what is written in full is one: "&amp;", not "&amp"
 
-_TAG_START = re.compile(r"<(?=[a-zA-Z/!?])")
-_OPEN_TAG = re.compile(r"<([a-zA-Z][^\s/>]*+)((?:[^>\"']++|\"[^\"]*+\"|'[^']*+')*+)>")
-_PLAIN_TAG = re.compile(r"<([a-zA-Z][^\s/>]{0,60})([^>]*+)>")
-_CLOSE_TAG = re.compile(r"</([a-zA-Z][^\s/>]{0,60})[^>]*+>")
-_ATTRIBUTE = re.compile(r"([^\s=\"'/>]++)\s*+=\s*+(?:\"([^\"]*+)\"|'([^']*+)'|([^\s>]++))")
-_SPACES = re.compile(r"[ \t\r\n\f\xa0]+")
-_INVISIBLE = re.compile("[\u200b\ufeff\u00ad\u2060\u034f]+")
-_ONLY_INVISIBLE = re.compile(r"[\s\u200b-\u200f\ufeff\u00ad\u2060\u034f]*\Z")
-_NOT_STORABLE = re.compile("[\x00\ud800-\udfff]")
-_HIDDEN = re.compile(r"display\s*:\s*none|mso-hide\s*:\s*all", re.I)
-_PRESERVED = re.compile(r"white-space\s*:\s*(?:pre\b|pre-wrap|break-spaces)", re.I)
-_SCHEME = re.compile(r"(?:https?://|mailto:)(?:www\.)?", re.I)
+_TAG_START = pattern(r"<(?=[a-zA-Z/!?])")
+_OPEN_TAG = pattern(r"<([a-zA-Z][^\s/>]*+)((?:[^>\"']++|\"[^\"]*+\"|'[^']*+')*+)>")
+_PLAIN_TAG = pattern(r"<([a-zA-Z][^\s/>]{0,60})([^>]*+)>")
+_CLOSE_TAG = pattern(r"</([a-zA-Z][^\s/>]{0,60})[^>]*+>")
+_ATTRIBUTE = pattern(r"([^\s=\"'/>]++)\s*+=\s*+(?:\"([^\"]*+)\"|'([^']*+)'|([^\s>]++))")
+_SPACES = pattern(r"[ \t\r\n\f\xa0]+")
+_INVISIBLE = pattern("[\u200b\ufeff\u00ad\u2060\u034f]+")
+_ONLY_INVISIBLE = pattern(r"[\s\u200b-\u200f\ufeff\u00ad\u2060\u034f]*\Z")
+_NOT_STORABLE = pattern("[\x00\ud800-\udfff]")
+_HIDDEN = pattern(r"display\s*:\s*none|mso-hide\s*:\s*all", re.I)
+_PRESERVED = pattern(r"white-space\s*:\s*(?:pre\b|pre-wrap|break-spaces)", re.I)
+_SCHEME = pattern(r"(?:https?://|mailto:)(?:www\.)?", re.I)
 
 _BLOCKS = frozenset(
     "address article aside body center div dl dt dd fieldset figcaption figure footer form header html li "
@@ -49,12 +51,10 @@ _LETTERS = frozenset(
     "b i u s em strong small big span font code tt kbd samp var sub sup mark abbr cite ins del".split()
 )
 # For what is behind the tags that are laid out.
-_SKIPPED_OPEN = re.compile(r"<(script|style|title|template|svg|math)\b[^<>]*+>", re.I)
-_NEW_LINE = re.compile(
-    r"<(?:/?(?:p|div|li|tr|h[1-6]|table|ul|ol|blockquote|pre)|br|hr|dd|dt)\b[^<>]*+>", re.I
-)
-_ANY_TAG = re.compile(r"<[/!?]?[a-zA-Z\-][^<>]*+>|<!\[|<!--")
-_FULL_REFERENCE = re.compile(r"&(?:#[0-9]{1,7}|#[xX][0-9a-fA-F]{1,6}|[A-Za-z][A-Za-z0-9]{1,31});")
+_SKIPPED_OPEN = pattern(r"<(script|style|title|template|svg|math)\b[^<>]*+>", re.I)
+_NEW_LINE = pattern(r"<(?:/?(?:p|div|li|tr|h[1-6]|table|ul|ol|blockquote|pre)|br|hr|dd|dt)\b[^<>]*+>", re.I)
+_ANY_TAG = pattern(r"<[/!?]?[a-zA-Z\-][^<>]*+>|<!\[|<!--")
+_FULL_REFERENCE = pattern(r"&(?:#[0-9]{1,7}|#[xX][0-9a-fA-F]{1,6}|[A-Za-z][A-Za-z0-9]{1,31});")
 _SKIPPED = frozenset("script style title template svg math select iframe object applet noframes".split())
 
 

@@ -17,6 +17,7 @@ from servelo.mail.address import Mailbox, MailboxList, parse_mailboxes
 from servelo.mail.dates import parse_date
 from servelo.mail.inbound_mail import Attachment, Bounce, Complaint, InboundMail, MachineMail, ReplyBody
 from servelo.mail.mime import Part
+from servelo.patterns import pattern
 
 MAX_SUBJECT_CHARS = 998  # RFC 5322 2.1.1
 MAX_MESSAGE_IDS = 100
@@ -33,11 +34,11 @@ if TYPE_CHECKING:
 
     _Result = TypeVar("_Result")
 
-_MESSAGE_ID = re.compile(r"<\s*([^<>\s]{1,998})\s*>")
-_BARE_ID = re.compile(r"[^\s<>,;\"]{1,900}@[^\s<>,;\"]{1,98}")
-_NOT_STORABLE = re.compile("[\x00\ud800-\udfff]")
-_META_CHARSET = re.compile(rb"<meta[^>]{0,200}?charset\s*=\s*[\"']?\s*([A-Za-z0-9_.:\-]{1,40})", re.I)
-_WANTS_HTML = re.compile(r"html", re.I)
+_MESSAGE_ID = pattern(r"<\s*([^<>\s]{1,998})\s*>")
+_BARE_ID = pattern(r"[^\s<>,;\"]{1,900}@[^\s<>,;\"]{1,98}")
+_NOT_STORABLE = pattern("[\x00\ud800-\udfff]")
+_META_CHARSET = pattern(rb"<meta[^>]{0,200}?charset\s*=\s*[\"']?\s*([A-Za-z0-9_.:\-]{1,40})", re.I)
+_WANTS_HTML = pattern(r"html", re.I)
 _TEXT_TYPES = frozenset(
     (
         "text/plain",
@@ -537,7 +538,7 @@ def _mark_inline(found: list[Attachment], html: str) -> tuple[Attachment, ...]:
     """Mark as inline the files that the HTML shows by their content id."""
     if not html or "cid:" not in html.lower():
         return tuple(found)
-    from dataclasses import replace
+    from servelo.records import replace
 
     shown = {
         headers.unpercent(one.encode()).decode("utf-8", "replace").lower()

@@ -6,10 +6,10 @@ CR, LF, NUL, U+2028 or U+2029. Message ids are stored without their angle bracke
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
 from datetime import datetime
 
 from servelo.mail.address import Mailbox
+from servelo.records import dataclass, field
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,18 +8,18 @@ header block, header field and number of fields (``headers``), depth and number 
 from __future__ import annotations
 
 import binascii
-import re
 from collections.abc import Iterator
-from dataclasses import dataclass, field
 
 from servelo.mail import charset
 from servelo.mail import headers as header_fields
+from servelo.patterns import pattern
+from servelo.records import dataclass, field
 
 MAX_DEPTH = 30
 MAX_PARTS = 500
 MAX_TEXT_BYTES = 1024 * 1024  # of one text part; the part as a whole is still there as bytes
 
-_LINE_ENDS = re.compile("\r\n?")
+_LINE_ENDS = pattern("\r\n?")
 
 
 @dataclass(slots=True, eq=False)
@@ -139,7 +139,7 @@ class Part:
             yield from child.walk()
 
 
-_PADDED_BREAK = re.compile(rb"=[ \t]++\r?\n")
+_PADDED_BREAK = pattern(rb"=[ \t]++\r?\n")
 
 
 def _looks_base64(sample: bytes) -> bool:
@@ -151,7 +151,7 @@ _BASE64_SIGNS = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789
 _IDENTITY = frozenset(("", "7bit", "8bit", "binary"))
 
 
-_SPACED_FROM = re.compile(rb"From[ \t]{1,8}:")  # a From field, not the separator of an mbox file
+_SPACED_FROM = pattern(rb"From[ \t]{1,8}:")  # a From field, not the separator of an mbox file
 
 
 @dataclass(slots=True)
@@ -333,7 +333,7 @@ def _read_groups(part: Part, budget: _Budget) -> None:
             position = blank.end() if blank else len(source)
 
 
-_BLANK_LINE = re.compile(rb"\n\r?\n")
+_BLANK_LINE = pattern(rb"\n\r?\n")
 
 
 def decode_uu(data: bytes) -> bytes:

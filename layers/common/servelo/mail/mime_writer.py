@@ -20,6 +20,7 @@ from urllib.parse import quote
 
 from servelo.errors import DeliveryFailed
 from servelo.mail.headers import one_line
+from servelo.patterns import pattern
 
 MAX_LINE_OCTETS = 998  # RFC 5322 2.1.1
 FOLD_AT = 76
@@ -28,16 +29,16 @@ MAX_SUBJECT_CHARACTERS = 240
 
 Field = tuple[str, bytes]
 
-_NAME = re.compile(r"[A-Za-z][A-Za-z0-9-]{0,60}")
+_NAME = pattern(r"[A-Za-z][A-Za-z0-9-]{0,60}")
 # A shown name that holds an address, a bracket or a list sign is how one sender poses as another (H3).
-_NOT_IN_NAMES = re.compile(r'[@<>",;:()\[\]\\]+')
-_BIDI = re.compile("[\u200e\u200f\u202a-\u202e\u2066-\u2069\ufeff]")
-_ATOM_WORDS = re.compile(r"[A-Za-z0-9!#$%&'*+/=?^_`{|}~-]+(?: [A-Za-z0-9!#$%&'*+/=?^_`{|}~-]+)*")
-_LINE_END = re.compile("\r\n|[\r\n\x0b\x0c\x85\u2028\u2029]")
-_BODY_CONTROLS = re.compile("[\x00-\x08\x0e-\x1f\x7f\x80-\x84\x86-\x9f]")
-_SURROGATES = re.compile("[\ud800-\udfff]")
-_TYPE = re.compile(r"[a-z0-9][a-z0-9!#$&^_.+-]{0,62}/[a-z0-9][a-z0-9!#$&^_.+-]{0,62}")
-_SAFE_FILENAME = re.compile(r"[A-Za-z0-9 !#$&+.,=@^_`{}~()-]{1,60}")
+_NOT_IN_NAMES = pattern(r'[@<>",;:()\[\]\\]+')
+_BIDI = pattern("[\u200e\u200f\u202a-\u202e\u2066-\u2069\ufeff]")
+_ATOM_WORDS = pattern(r"[A-Za-z0-9!#$%&'*+/=?^_`{|}~-]+(?: [A-Za-z0-9!#$%&'*+/=?^_`{|}~-]+)*")
+_LINE_END = pattern("\r\n|[\r\n\x0b\x0c\x85\u2028\u2029]")
+_BODY_CONTROLS = pattern("[\x00-\x08\x0e-\x1f\x7f\x80-\x84\x86-\x9f]")
+_SURROGATES = pattern("[\ud800-\udfff]")
+_TYPE = pattern(r"[a-z0-9][a-z0-9!#$&^_.+-]{0,62}/[a-z0-9][a-z0-9!#$&^_.+-]{0,62}")
+_SAFE_FILENAME = pattern(r"[A-Za-z0-9 !#$&+.,=@^_`{}~()-]{1,60}")
 
 
 def plain_name(text: str, limit: int = MAX_NAME_CHARACTERS) -> str:

@@ -54,6 +54,7 @@ from servelo.errors import ConfigurationError, DeliveryFailed, InvalidInput
 from servelo.mail import mime_writer, thread
 from servelo.mail.headers import one_line
 from servelo.mail.phrases import Language, language
+from servelo.patterns import pattern
 
 if TYPE_CHECKING:
     from jinja2 import Environment
@@ -102,9 +103,9 @@ EXPLANATIONS: Mapping[str, str] = {
 
 _WEEKDAYS = ("Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun")
 _MONTHS = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec")
-_COLOUR = re.compile(r"#(?:[0-9A-Fa-f]{3}|[0-9A-Fa-f]{6})")
-_LINK = re.compile(r"https?://[^\s\"'<>\\\x00-\x20\x7f]{1,2000}", re.IGNORECASE)
-_BLANK_LINES = re.compile(r"\n{3,}")
+_COLOUR = pattern(r"#(?:[0-9A-Fa-f]{3}|[0-9A-Fa-f]{6})")
+_LINK = pattern(r"https?://[^\s\"'<>\\\x00-\x20\x7f]{1,2000}", re.IGNORECASE)
+_BLANK_LINES = pattern(r"\n{3,}")
 # Stands for the user's own words while blank lines around them are tidied; NUL never comes from data.
 _TEXT_PLACE = "\0text\0"
 

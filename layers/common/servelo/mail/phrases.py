@@ -7,9 +7,10 @@ which is what ``pt`` without a region means (CLDR); roles are named so that they
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from datetime import UTC, date, datetime
 from decimal import Decimal, InvalidOperation
+
+from servelo.records import dataclass
 
 DEFAULT_LOCALE = "en"
 

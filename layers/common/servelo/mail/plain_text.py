@@ -5,13 +5,14 @@ from __future__ import annotations
 import re
 
 from servelo.mail.mime import decode_uu
+from servelo.patterns import pattern
 
 MAX_UUENCODED_FILES = 50
 
-_QUOTE = re.compile(r">*")
-_UU_BEGIN = re.compile(rb"^begin(?:-base64)? [0-7]{3,4}(?: ([^\r\n]{0,255}?))?[ \t]*\r?\n", re.M)
-_UU_END = re.compile(rb"^(?:end|====)[ \t]*\r?$", re.M)
-_INVISIBLE_LINES = re.compile(r"[ \t]+$", re.M)
+_QUOTE = pattern(r">*")
+_UU_BEGIN = pattern(rb"^begin(?:-base64)? [0-7]{3,4}(?: ([^\r\n]{0,255}?))?[ \t]*\r?\n", re.M)
+_UU_END = pattern(rb"^(?:end|====)[ \t]*\r?$", re.M)
+_INVISIBLE_LINES = pattern(r"[ \t]+$", re.M)
 
 
 def unflow(text: str, *, delete_space: bool = False) -> str:
@@ -92,8 +93,8 @@ def _looks_uuencoded(data: bytes, position: int) -> bool:
     return abs(len(line.rstrip()) - expected) <= 3 or abs(len(line) - expected) <= 2
 
 
-_FOLDED = re.compile(r"\n[ \t]")
-_CALENDAR_LINE = re.compile(
+_FOLDED = pattern(r"\n[ \t]")
+_CALENDAR_LINE = pattern(
     r"^(SUMMARY|DTSTART|DTEND|LOCATION|ORGANIZER|DESCRIPTION|STATUS)((?:;[^:\n]*)?):(.*)$", re.M | re.I
 )
 _CALENDAR_LABELS = {

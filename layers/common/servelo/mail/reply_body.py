@@ -16,12 +16,13 @@ from __future__ import annotations
 
 import re
 from functools import lru_cache
-from typing import TYPE_CHECKING
 
 from servelo.mail.inbound_mail import ReplyBody
 from servelo.mail.quotes import attribution, lexicon, separators, signature
 from servelo.mail.quotes.scan import INVISIBLE, Lines, find_parting
+from servelo.patterns import pattern
 
+TYPE_CHECKING = False  # importing typing would cost more than this module
 if TYPE_CHECKING:
     from servelo.mail.quotes import dom
 
@@ -29,7 +30,7 @@ MAX_CHARS = 4 * 1024 * 1024
 MAX_EVIDENCE_CHARS = (
     400_000  # of HTML, where a text part has the words: reading more costs more than it tells
 )
-_LINK_LINE = re.compile(r"^\s*+[<(\[]\s*+(?:https?://|mailto:)\S*+\s*+[>)\]]?\s*+[>,.]?\s*+$")
+_LINK_LINE = pattern(r"^\s*+[<(\[]\s*+(?:https?://|mailto:)\S*+\s*+[>)\]]?\s*+[>,.]?\s*+$")
 
 
 def part_reply(text: str, html: str = "", *, rendered: str = "") -> ReplyBody:
@@ -134,7 +135,7 @@ def _by_evidence(text: str, from_html: ReplyBody) -> ReplyBody | None:
     return _part_lines(mail, text)
 
 
-_SQUEEZE = re.compile(r"[\s>*_|\u200b-\u200f\ufeff]+")
+_SQUEEZE = pattern(r"[\s>*_|\u200b-\u200f\ufeff]+")
 
 
 def _squeezed(line: str) -> str:

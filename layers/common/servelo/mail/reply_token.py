@@ -19,14 +19,14 @@ import base64
 import binascii
 import hashlib
 import hmac
-import re
 from collections.abc import Sequence
-from dataclasses import dataclass
 from enum import IntEnum, StrEnum
 
 from servelo.domain.ids import CLIENT_ID_BYTES, MAX_SLUG_LENGTH, MAX_TICKET_NUMBER
 from servelo.errors import BadReplyToken, ConfigurationError
 from servelo.mail.address import MAX_LOCAL_PART_OCTETS
+from servelo.patterns import pattern
+from servelo.records import dataclass
 
 PREFIX = "reply"
 TAG_BYTES = 12
@@ -37,7 +37,7 @@ _ALPHABET = "0abcdefghijklmnopqrstuvwxyz-123456789"
 # The alphabet's first sign is the digit zero; a packed slug carries its length, so leading zeros survive.
 _BASE = len(_ALPHABET)
 _VALUES = {sign: value for value, sign in enumerate(_ALPHABET)}
-_TOKEN = re.compile(r"[A-Za-z0-9_-]{20,58}")
+_TOKEN = pattern(r"[A-Za-z0-9_-]{20,58}")
 
 
 class TokenRole(IntEnum):

@@ -14,6 +14,8 @@ import re
 import secrets
 from typing import TYPE_CHECKING
 
+from servelo.patterns import pattern
+
 if TYPE_CHECKING:
     import nh3
 
@@ -60,13 +62,13 @@ _STYLES = frozenset(
     "padding-right padding-top table-layout text-align text-decoration text-indent text-transform "
     "unicode-bidi vertical-align white-space width word-break word-spacing word-wrap".split()
 )
-_STYLE_REFUSED = re.compile(
+_STYLE_REFUSED = pattern(
     r"url\s*\(|image-set|image\s*\(|\bvar\s*\(|\benv\s*\(|attr\s*\(|expression|\\|@|/\*|<|&", re.I
 )
-_INLINE_IMAGE = re.compile(r"(?:cid:|data:image/(?:png|jpe?g|gif|webp)[;,])", re.I)
-_REMOTE_IMAGE = re.compile(r"(?:https?:)?//", re.I)
-_LINK = re.compile(r"(?:https?|mailto|tel|cid):|#", re.I)
-_STRIPPED = re.compile(r"[\x00-\x20\x7f-\xa0\u200b-\u200f\u2028-\u202f\ufeff]+")
+_INLINE_IMAGE = pattern(r"(?:cid:|data:image/(?:png|jpe?g|gif|webp)[;,])", re.I)
+_REMOTE_IMAGE = pattern(r"(?:https?:)?//", re.I)
+_LINK = pattern(r"(?:https?|mailto|tel|cid):|#", re.I)
+_STRIPPED = pattern(r"[\x00-\x20\x7f-\xa0\u200b-\u200f\u2028-\u202f\ufeff]+")
 
 # What no mail can hold, so that only addresses that passed the filter are renamed to data-src afterwards.
 _MARK = f"cid:servelo-{secrets.token_hex(16)}-"
@@ -100,7 +102,7 @@ def _bare_text(html: str) -> str:
     return html_entities.unescape(re.sub(r"<[^<>]*+>", " ", html)).strip()
 
 
-_REFERENCE = re.compile(r"&(?:#[0-9]{3,7}|#[xX][0-9a-fA-F]{2,6}|[A-Za-z]{3,8});")
+_REFERENCE = pattern(r"&(?:#[0-9]{3,7}|#[xX][0-9a-fA-F]{2,6}|[A-Za-z]{3,8});")
 
 
 def _letter(reference: re.Match[str]) -> str:
@@ -146,7 +148,7 @@ def _build_cleaner(allow_remote: bool) -> nh3.Cleaner:
     )
 
 
-_TAG = re.compile(r"<(/?)([a-zA-Z][a-zA-Z0-9]*)")
+_TAG = pattern(r"<(/?)([a-zA-Z][a-zA-Z0-9]*)")
 # Void elements, and those whose end a browser supplies: they do not pile up.
 _NOT_NESTING = frozenset(
     "area base br col embed hr img input link meta param source track wbr p li td tr th dt dd option tbody "

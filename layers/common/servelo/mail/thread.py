@@ -14,6 +14,7 @@ from collections.abc import Iterable, Sequence
 
 from servelo.domain.ids import MAX_TICKET_NUMBER
 from servelo.mail.headers import one_line
+from servelo.patterns import pattern
 
 MAX_REFERENCES_CHARACTERS = 1500  # some servers refuse header fields of 2,000 octets
 MAX_ID_CHARACTERS = 700
@@ -21,14 +22,14 @@ OPERATOR_SLUG = "-"
 
 # RFC 5322 asks for dot-atoms around "@"; real ids hold nearly anything. What may not pass is what would end
 # the field or the bracket.
-_ID = re.compile(r"[!-;=?-~]+")
-_OWN_ID = re.compile(r"([0-9a-z]{1,64})(?:-[0-9a-f]{16})?\.([a-z0-9-]{1,24})")
+_ID = pattern(r"[!-;=?-~]+")
+_OWN_ID = pattern(r"([0-9a-z]{1,64})(?:-[0-9a-f]{16})?\.([a-z0-9-]{1,24})")
 _TAG_BYTES = 8
-_NOT_IN_SLUGS = re.compile(r"[^a-z0-9-]")
-_TAG = re.compile(r"\[#([1-9][0-9]{0,12})\]")
+_NOT_IN_SLUGS = pattern(r"[^a-z0-9-]")
+_TAG = pattern(r"\[#([1-9][0-9]{0,12})\]")
 # "Re:" as mail programs write it in many languages, also "Re[2]:" and the full-width colon. Forward marks
 # stay: they tell the reader something.
-_REPLY_PREFIX = re.compile(
+_REPLY_PREFIX = pattern(
     r"\s*(?:re|r|aw|antw|antwort|sv|vs|vá|odp|odpowiedź|ynt|yan|rif|rép|rv|bls|ats|atb|"
     r"ίσχει|απ|σχετ|отв|ответ|відп|תגובה|رد|回复|回覆|답장|返信)(?:\s*(?:\[\d{1,3}\]|\(\d{1,3}\)|\^\d{1,3}))?\s*[:：]",
     re.IGNORECASE,

@@ -8,9 +8,9 @@ and not taken: it loops as often as a 32-bit count in the stream says, and cuts 
 from __future__ import annotations
 
 import struct
-from dataclasses import dataclass, field
 
 from servelo.mail import charset
+from servelo.records import dataclass, field
 
 SIGNATURE = b"\x78\x9f\x3e\x22"
 MAX_ATTRIBUTES = 5000

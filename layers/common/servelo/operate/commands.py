@@ -224,7 +224,7 @@ def _doctor(args: argparse.Namespace) -> int:
 
 
 def _tenants(args: argparse.Namespace) -> int:
-    from dataclasses import replace
+    from servelo.records import replace
 
     store = bootstrap.store()
     if args.action == "list":

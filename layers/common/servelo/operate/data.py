@@ -12,7 +12,6 @@ import csv
 import json
 import zlib
 from collections.abc import Callable, Iterator
-from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -25,6 +24,7 @@ from servelo.domain.outbound import WAITING_STATES
 from servelo.domain.ticket import AuthorRole, Comment, Participant, Ticket, TicketStatus, Visibility
 from servelo.errors import InvalidInput, NotFound
 from servelo.mail.address import identity
+from servelo.records import replace
 from servelo.services.ports import Change, ChangeRefused
 from servelo.services.search import words_of_comment, words_of_ticket
 from servelo.services.tickets import visible_to_customer

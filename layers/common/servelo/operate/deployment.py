@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 from typing import Any
 
 from servelo.errors import ConfigurationError
+from servelo.records import dataclass, field
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,12 +10,12 @@ import json
 import urllib.parse
 import urllib.request
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any
 
 from servelo import __version__
 from servelo.operate.deployment import Deployment
+from servelo.records import dataclass
 
 Resolve = Callable[[str, str], Sequence[str]]
 Fetch = Callable[[str], bytes]

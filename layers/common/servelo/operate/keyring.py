@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import secrets
-from dataclasses import replace
 from typing import Any
 
 from servelo.errors import InvalidInput
 from servelo.mail.reply_token import KeyRing, KeyState, SigningKey, ring_from_secret, ring_keys_to_secret
+from servelo.records import replace
 
 
 def read(secretsmanager: Any, secret_id: str) -> KeyRing:

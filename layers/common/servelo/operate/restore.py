@@ -19,7 +19,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from email.utils import parsedate_to_datetime
 from typing import Any
@@ -30,6 +29,8 @@ from servelo.errors import NotFound
 from servelo.mail import headers
 from servelo.mail.inbound import read_mail
 from servelo.mail.inbound_mail import InboundMail
+from servelo.patterns import pattern
+from servelo.records import dataclass, replace
 from servelo.services.ports import Change, Clock, JobQueue, RawMailStore
 from servelo.services.route_inbound import NO_TENANT, Delivery, Router
 
@@ -46,7 +47,7 @@ _RESULTS = {
     "temperror": "PROCESSING_FAILED",
     "permerror": "PROCESSING_FAILED",
 }
-_RECEIVED = re.compile(
+_RECEIVED = pattern(
     r"from .*\sby inbound-smtp\.[a-z0-9-]+\.amazonaws\.com with SMTP id (\S+)"
     r" for ([^\s;<>]+@[^\s;<>]+); (.+)",
     re.S,

@@ -22,6 +22,7 @@ from aws_lambda_powertools.event_handler import APIGatewayHttpResolver, Response
 from servelo.domain.outbound import OutboundJob
 from servelo.errors import InvalidInput, NotFound, ServeloError
 from servelo.observability import logger
+from servelo.patterns import pattern
 from servelo.portal import pages, problems
 from servelo.portal.callers import NOBODY, Caller, bearer, customer_caller, team_caller
 from servelo.portal.fields import read
@@ -34,10 +35,10 @@ from servelo.services.post import carried_out_once
 __all__ = ["OutboundJob", "Portal"]
 
 MAX_BODY_BYTES = 6 * 1024 * 1024
-_KEY = re.compile(r"[!-~]{1,200}")
+_KEY = pattern(r"[!-~]{1,200}")
 # The function ends after 29 s: what began a minute ago runs no more.
 _GONE_AFTER = timedelta(seconds=60)
-_ETAG = re.compile(r'(?:W/)?"?([0-9]{1,12})"?')
+_ETAG = pattern(r'(?:W/)?"?([0-9]{1,12})"?')
 _JSON = "application/json"
 
 

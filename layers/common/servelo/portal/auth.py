@@ -6,12 +6,11 @@ answer 202: nobody learns from them who has an account.
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 from servelo.portal import answers
 from servelo.portal.answers import Json
 from servelo.portal.fields import Choice, Email, Flag, Link, Pattern, Secret, Text
 from servelo.portal.routes import PATH_FIELDS, Call, Who, route, when
+from servelo.records import replace
 from servelo.services.permissions import Person, allowed_to
 
 PASSWORD = Secret(

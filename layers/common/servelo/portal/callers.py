@@ -10,12 +10,12 @@ Customers           their session is ours (``services.sessions``); the client mu
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Any
 
 from servelo.domain.tenant import Tenant
 from servelo.errors import Forbidden, Unauthorized
 from servelo.mail.address import identity
+from servelo.records import dataclass
 from servelo.services.passwords import signed_in_before
 from servelo.services.permissions import Person
 

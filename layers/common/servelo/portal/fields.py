@@ -8,18 +8,19 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
 from datetime import date
 from typing import Any
 
 from servelo.domain.smtp import envelope_address
 from servelo.errors import InvalidInput
+from servelo.patterns import pattern
+from servelo.records import dataclass, field
 
 Schema = dict[str, Any]
 
-_CONTROLS = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff]")
-_CONTROLS_BUT_LINES = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x84\x86-\x9f\ud800-\udfff]")
-_URL = re.compile(r"https://[^\s\"'<>\\\x00-\x20\x7f@]{1,2000}")
+_CONTROLS = pattern(r"[\x00-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff]")
+_CONTROLS_BUT_LINES = pattern(r"[\x00-\x08\x0b-\x1f\x7f-\x84\x86-\x9f\ud800-\udfff]")
+_URL = pattern(r"https://[^\s\"'<>\\\x00-\x20\x7f@]{1,2000}")
 # What these and Email allow, as a reader of the document can check it (ECMA 262; JSON has no surrogates).
 _LINE = r"[^\u0000-\u001f\u007f-\u009f\u2028\u2029]"
 _LINES = r"[^\u0000-\u0008\u000b\u000c\u000e-\u001f\u007f-\u0084\u0086-\u009f]"

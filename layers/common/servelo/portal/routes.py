@@ -8,12 +8,12 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import TYPE_CHECKING, Any
 
 from servelo.domain.ids import MAX_TICKET_NUMBER
 from servelo.portal.fields import Email, Field, Group, Pattern, Schema, Text, Whole
+from servelo.records import dataclass, field
 from servelo.services.permissions import Action
 
 if TYPE_CHECKING:

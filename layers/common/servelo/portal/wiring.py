@@ -5,13 +5,13 @@ from __future__ import annotations
 import base64
 import json
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import Any
 
 from servelo.domain.inbound_record import REPLAYABLE, InboundRecord, Outcome
 from servelo.domain.smtp import SmtpProbe
 from servelo.errors import NotFound
 from servelo.mail.reply_token import KeyRing
+from servelo.records import dataclass
 from servelo.services.clients import Clients
 from servelo.services.customers import Customers
 from servelo.services.emails import Emails

@@ -10,13 +10,13 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Collection, Iterable, Sequence
-from dataclasses import dataclass
 from datetime import UTC, datetime
 
 from servelo.domain.outbound import MailKind, OutboundJob
 from servelo.domain.tenant import Tenant
 from servelo.mail.address import identity, split_addr_spec
 from servelo.mail.authentic import organisation
+from servelo.records import dataclass
 from servelo.services.compose import Composer
 from servelo.services.ports import Cap
 

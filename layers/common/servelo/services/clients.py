@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
 from typing import Any
 
 from servelo.domain import ids
@@ -11,6 +10,7 @@ from servelo.domain.client import Client
 from servelo.domain.ticket import Ticket
 from servelo.errors import Conflict, NotFound
 from servelo.mail.address import identity
+from servelo.records import dataclass, replace
 from servelo.services.ports import Clock
 
 

@@ -13,7 +13,6 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
 from servelo.domain import ids
@@ -23,6 +22,7 @@ from servelo.domain.ticket import Comment, Participant, StoredFile, Ticket
 from servelo.mail import outbound, reply_token, thread
 from servelo.mail.address import identity
 from servelo.mail.reply_token import KeyRing, TokenRole
+from servelo.records import dataclass, replace
 from servelo.services import sessions
 from servelo.services.ports import FoldedToken
 

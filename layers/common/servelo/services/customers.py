@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-import re
 from collections.abc import Callable
-from dataclasses import dataclass, replace
 from typing import Any
 
 from servelo.domain import ids
@@ -16,6 +14,8 @@ from servelo.domain.ticket import Comment, Participant, Ticket, TicketStatus
 from servelo.errors import NotFound, TooMany, Unauthorized
 from servelo.mail.address import identity
 from servelo.mail.reply_token import KeyRing
+from servelo.patterns import pattern
+from servelo.records import dataclass, replace
 from servelo.services.compose import Composer
 from servelo.services.ports import Change, Clock
 from servelo.services.post import Post
@@ -26,7 +26,7 @@ HOUR = 3600
 LINKS_AN_HOUR = 3
 UPLOADS_AN_HOUR = 100
 # The pages of a customer below their tenant's own.
-_PAGE = re.compile(r"(?:/(?:new|tickets/[1-9][0-9]{0,12})?)?")
+_PAGE = pattern(r"(?:/(?:new|tickets/[1-9][0-9]{0,12})?)?")
 
 
 @dataclass(frozen=True, slots=True)

@@ -28,10 +28,10 @@ A program's words (RFC 3834) never publish, reopen, confirm or notify on a ticke
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
 from enum import StrEnum
 
 from servelo.domain.inbound_record import Outcome, Reason
+from servelo.records import dataclass, field
 
 
 class WayIn(StrEnum):

@@ -22,7 +22,6 @@ from __future__ import annotations
 
 import random
 from collections.abc import Callable
-from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -42,6 +41,7 @@ from servelo.errors import (
 )
 from servelo.mail import outbound
 from servelo.mail.phrases import language
+from servelo.records import dataclass, replace
 from servelo.services.compose import Composer
 from servelo.services.ports import (
     Accepted,

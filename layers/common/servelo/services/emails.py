@@ -5,7 +5,6 @@ from __future__ import annotations
 import base64
 import binascii
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
 
@@ -15,6 +14,7 @@ from servelo.domain.ticket import Participant, StoredFile
 from servelo.errors import Conflict, InvalidInput, NotFound, TooMany
 from servelo.mail.address import identity
 from servelo.mail.reply_token import KeyRing
+from servelo.records import dataclass, replace
 from servelo.services.compose import MAX_ATTACHED_BYTES, SWEEP_AFTER, Composer
 from servelo.services.files import Files
 from servelo.services.ports import Change, ChangeRefused, Clock

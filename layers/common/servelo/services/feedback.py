@@ -12,7 +12,6 @@ lift either. A member's address is also marked on the tenant, so that notificati
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -20,6 +19,7 @@ from servelo.domain.outbound import RANK, WAITING_STATES, DeliveryState, Outboun
 from servelo.errors import Conflict, MailRejected
 from servelo.mail.address import identity
 from servelo.mail.inbound_mail import InboundMail
+from servelo.records import dataclass, replace
 from servelo.services.ports import Clock
 
 BOUNCE_DAYS = 30

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -16,6 +15,7 @@ from servelo.domain import ids
 from servelo.domain.inbound_record import InboundRecord, Outcome
 from servelo.domain.ticket import StoredFile
 from servelo.errors import InvalidInput, NotFound, StoreUnavailable
+from servelo.records import dataclass
 from servelo.services.ports import Clock
 
 URL_SECONDS = 300

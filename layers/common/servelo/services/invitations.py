@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable
-from dataclasses import dataclass
 from datetime import timedelta
 
 from servelo.domain.outbound import MailKind
@@ -12,6 +11,7 @@ from servelo.domain.tenant import Member, Tenant
 from servelo.domain.ticket import Participant
 from servelo.mail.address import identity
 from servelo.mail.reply_token import KeyRing
+from servelo.records import dataclass
 from servelo.services.compose import Composer
 from servelo.services.passwords import Passwords
 from servelo.services.ports import Change, Clock

@@ -7,12 +7,12 @@ membership can do nothing, so that a crash between the two leaves nobody with ri
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
 from typing import Any
 
 from servelo.domain.tenant import Member, Role, Tenant
 from servelo.errors import Conflict, InvalidInput, NotFound, TooMany
 from servelo.mail.address import identity, split_addr_spec
+from servelo.records import dataclass, replace
 from servelo.services.invitations import Invitations
 from servelo.services.passwords import Passwords
 from servelo.services.ports import Clock

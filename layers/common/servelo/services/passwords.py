@@ -7,11 +7,11 @@ password, or makes or ends an account, writes it first.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
 from servelo.errors import StoreUnavailable
+from servelo.records import dataclass
 from servelo.services.ports import Clock
 
 TRIES = 5

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Protocol
 
@@ -12,6 +11,7 @@ from servelo.domain.inbound_record import InboundRecord
 from servelo.domain.outbound import OutboundJob
 from servelo.domain.tenant import Tenant
 from servelo.domain.ticket import Comment, Participant, Ticket, TicketStatus
+from servelo.records import dataclass, field
 
 
 class Clock(Protocol):

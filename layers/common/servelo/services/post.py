@@ -9,11 +9,11 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from contextvars import ContextVar
-from dataclasses import dataclass, replace
 from typing import Any
 
 from servelo.domain.outbound import WAITING_STATES, OutboundJob
 from servelo.errors import StoreUnavailable
+from servelo.records import dataclass, replace
 from servelo.services.ports import Change, JobQueue, OnceClaim
 
 _request: ContextVar[OnceClaim | None] = ContextVar("request", default=None)

@@ -12,7 +12,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
@@ -20,13 +19,15 @@ from servelo.domain.inbound_record import REPLAYABLE, InboundRecord, Outcome
 from servelo.errors import NotFound
 from servelo.mail.inbound import read_mail
 from servelo.mail.inbound_mail import InboundMail
+from servelo.patterns import pattern
+from servelo.records import dataclass
 from servelo.services.ports import Clock, RawMailStore
 from servelo.services.route_inbound import Delivery, Router
 
 PAGE = 100
 MAX_RECORDS = 10_000  # of one range; the next range goes on from the last record's time
 
-_REPLY_ADDRESS = re.compile(r"reply\+[A-Za-z0-9_=+-]{10,80}@[A-Za-z0-9.-]{1,253}", re.IGNORECASE)
+_REPLY_ADDRESS = pattern(r"reply\+[A-Za-z0-9_=+-]{10,80}@[A-Za-z0-9.-]{1,253}", re.IGNORECASE)
 _TRACE = frozenset(
     (
         "received",

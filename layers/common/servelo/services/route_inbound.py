@@ -13,7 +13,6 @@ import hashlib
 import re
 import zlib
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -39,6 +38,8 @@ from servelo.mail.authentic import is_suspect, is_verified
 from servelo.mail.inbound import read_mail
 from servelo.mail.inbound_mail import Attachment, InboundMail
 from servelo.mail.reply_token import KeyRing, ReplyClaim, TokenRole
+from servelo.patterns import pattern
+from servelo.records import dataclass, field, replace
 from servelo.services import budgets, trial_mails
 from servelo.services.compose import Composer
 from servelo.services.decide import Action, Decision, Facts, Sender, Thread, TicketAge, WayIn, decide
@@ -67,7 +68,7 @@ MAX_FILE_LIST_BYTES = 60_000
 MAX_JOBS_BYTES = 2_500_000
 PREVIEW_CHARACTERS = 160
 
-_ROOT_ID = re.compile(r"ticket-([1-9][0-9]{0,12})\.([a-z0-9-]{3,24})", re.IGNORECASE)
+_ROOT_ID = pattern(r"ticket-([1-9][0-9]{0,12})\.([a-z0-9-]{3,24})", re.IGNORECASE)
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,24 +12,24 @@ Reach     some 100,000 tickets a tenant. Beyond that, or for ranking, phrases an
 
 from __future__ import annotations
 
-import re
 import unicodedata
 from collections.abc import Iterable
-from dataclasses import dataclass
 from typing import Any
 
 from servelo.domain.ids import MAX_TICKET_NUMBER
 from servelo.domain.ticket import Ticket
+from servelo.patterns import pattern
+from servelo.records import dataclass
 
 MAX_WORDS_A_COMMENT = 200
 MAX_WORDS_ASKED = 6
 MAX_POSTINGS = 1000
 SHORTEST, LONGEST = 2, 32
 
-_RUN = re.compile(r"[^\W_]+")
-_ADDRESS = re.compile(r"[^\s<>()\",;:]+@[^\s<>()\",;:]+")
-_NUMBER = re.compile(r"#?([0-9]{1,13})")
-_CJK = re.compile(r"[\u3040-\u30ff\u3400-\u9fff\uac00-\ud7af\uf900-\ufaff]")
+_RUN = pattern(r"[^\W_]+")
+_ADDRESS = pattern(r"[^\s<>()\",;:]+@[^\s<>()\",;:]+")
+_NUMBER = pattern(r"#?([0-9]{1,13})")
+_CJK = pattern(r"[\u3040-\u30ff\u3400-\u9fff\uac00-\ud7af\uf900-\ufaff]")
 # Words that nearly every mail holds say nothing; they would fill the index.
 _COMMON = frozenset(
     "the and for you your are not with this that have from was but can will has our all any been would "

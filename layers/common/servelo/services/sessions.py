@@ -14,13 +14,13 @@ import binascii
 import hmac
 import json
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from enum import StrEnum
 
 from servelo.domain.ticket import StoredFile
 from servelo.errors import Unauthorized
 from servelo.mail.reply_token import KeyRing, KeyState, SigningKey
+from servelo.records import dataclass
 from servelo.services.ports import Clock
 
 TAG_BYTES = 16

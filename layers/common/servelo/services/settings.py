@@ -9,7 +9,6 @@ from __future__ import annotations
 import hmac
 import json
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -19,6 +18,7 @@ from servelo.domain.smtp import SmtpLogin, SmtpProbe
 from servelo.domain.tenant import SmtpAccount, Tenant
 from servelo.errors import AccountRefused, Conflict, InvalidInput, NotFound, TooMany
 from servelo.mail.reply_token import KeyRing
+from servelo.records import dataclass, replace
 from servelo.services import smtp_settings
 from servelo.services.ports import Clock, PasswordVault
 from servelo.services.tenant_changes import change_tenant, refuse_own

@@ -10,7 +10,6 @@ import hashlib
 import ipaddress
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 from urllib.parse import quote
@@ -18,6 +17,7 @@ from urllib.parse import quote
 from servelo.domain.tenant import Tenant
 from servelo.errors import Conflict, InvalidInput, TooMany, Unauthorized
 from servelo.mail.address import identity
+from servelo.records import dataclass
 from servelo.services.invitations import Invitations
 from servelo.services.passwords import Passwords
 from servelo.services.ports import Clock

@@ -12,7 +12,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from datetime import datetime
 
 from servelo.domain.outbound import MailKind, OutboundJob
@@ -21,14 +20,16 @@ from servelo.domain.smtp import SmtpAttempt, SmtpLogin, SmtpOutcome, SmtpProbe, 
 from servelo.domain.tenant import Tenant
 from servelo.errors import DeliveryFailed, InvalidInput
 from servelo.mail import outbound, thread
+from servelo.patterns import pattern
+from servelo.records import dataclass
 
 DEFAULT_BUDGET_SECONDS = 20.0  # the HTTP API ends a request after 29 s
 MAX_USERNAME_CHARACTERS = 254
 MAX_PASSWORD_CHARACTERS = 512
 MAX_NAME_CHARACTERS = 64
 
-_CONTROLS = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff]")
-_NAME_SIGNS = re.compile(r'[@<>",;:()\[\]\\]')
+_CONTROLS = pattern(r"[\x00-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff]")
+_NAME_SIGNS = pattern(r'[@<>",;:()\[\]\\]')
 
 
 @dataclass(frozen=True, slots=True)
@@ -636,14 +637,12 @@ class Alignment:
     remedy: str
 
 
-_FROM_ADDRESS = re.compile(r"([^\s<>\"(),;:]+@[^\s<>\"(),;:]+)")
-_DKIM_DOMAIN = re.compile(r"(?:^|[;\s])d\s*=\s*([A-Za-z0-9._-]+)")
-_PASSED = re.compile(
+_FROM_ADDRESS = pattern(r"([^\s<>\"(),;:]+@[^\s<>\"(),;:]+)")
+_DKIM_DOMAIN = pattern(r"(?:^|[;\s])d\s*=\s*([A-Za-z0-9._-]+)")
+_PASSED = pattern(
     r"\b(dkim|spf|dmarc)\s*=\s*([a-z]+)\b((?:(?!\b(?:dkim|spf|dmarc)\s*=)[^;])*)", re.IGNORECASE
 )
-_RESULT_DOMAIN = re.compile(
-    r"(?:header\.d|header\.i|smtp\.mailfrom)\s*=\s*\"?(?:[^\s;\"@]*@)?([A-Za-z0-9._-]+)"
-)
+_RESULT_DOMAIN = pattern(r"(?:header\.d|header\.i|smtp\.mailfrom)\s*=\s*\"?(?:[^\s;\"@]*@)?([A-Za-z0-9._-]+)")
 
 
 def check_alignment(

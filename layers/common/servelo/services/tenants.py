@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import replace
 from typing import Any
 
 from servelo.domain.ids import check_slug
 from servelo.domain.tenant import BreakerState, Member, Role, Tenant
 from servelo.errors import Conflict, InvalidInput, NotFound
 from servelo.mail.address import identity
+from servelo.records import replace
 from servelo.services.invitations import Invitations
 from servelo.services.members import Members
 from servelo.services.passwords import Passwords

@@ -9,7 +9,6 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -30,6 +29,7 @@ from servelo.domain.ticket import (
 from servelo.errors import Conflict, Forbidden, InvalidInput, NotFound, StoreUnavailable, TooMany
 from servelo.mail.address import identity, split_addr_spec
 from servelo.mail.reply_token import KeyRing
+from servelo.records import dataclass, field, replace
 from servelo.services import budgets
 from servelo.services.compose import Composer
 from servelo.services.files import Files

@@ -13,19 +13,20 @@ than the API may; so the answer of Send Test holds the id, and the page asks for
 from __future__ import annotations
 
 import json
-import re
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from datetime import datetime
 from typing import Any
 
 from servelo.domain.smtp import SmtpLogin
 from servelo.errors import NotFound
+from servelo.patterns import pattern
+from servelo.records import dataclass
 from servelo.services.ports import Clock
 
 WAITING = "waiting"
 ARRIVED = "arrived"
-_DETAIL = re.compile(r"\+test-([0-9a-z]{10,40})\Z")
+_DETAIL = pattern(r"\+test-([0-9a-z]{10,40})\Z")
 
 
 def copy_address(slug: str, test_id: str, mail_domain: str) -> str:

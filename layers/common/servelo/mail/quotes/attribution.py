@@ -11,30 +11,31 @@ from functools import lru_cache
 from itertools import islice
 
 from servelo.mail.quotes import lexicon
+from servelo.patterns import pattern
 
 MAX_LINES = 6
 MAX_CHARS = 900
 
-_TIME = re.compile(
+_TIME = pattern(
     r"(?<!\d)\d{1,2}\s?[:.hH٫\u6642\u65f6\u9ede\u70b9\uc2dc]\s?\d{2}(?!\d)|(?<!\d)\d{1,2}\s?[ap]\.?m\b", re.I
 )
-_YEAR = re.compile(r"(?<!\d)(?:1[34]|19|20|25)\d\d(?!\d)")
-_FULL_DATE = re.compile(  # 2.1.2024, 2024年1月2日, 2024년 1월 2일
+_YEAR = pattern(r"(?<!\d)(?:1[34]|19|20|25)\d\d(?!\d)")
+_FULL_DATE = pattern(  # 2.1.2024, 2024年1月2日, 2024년 1월 2일
     r"(?<!\d)\d{1,4}\s?(?:[./\-\u2010-\u2015]\s?|[\u5e74\ub144]\s?)"
     r"\d{1,2}\s?(?:[./\-\u2010-\u2015]\s?|[\u6708\uc6d4]\s?)\d{1,4}(?!\d)"
 )
-_NUMBER = re.compile(r"\d+")
-_ADDRESS = re.compile(r"[^\s<>@\"'()\[\],;:]{1,64}@[^\s<>@\"'()\[\],;:]{1,255}")
-_ANGLES = re.compile(r"<[^<>]{0,300}>|\[mailto:[^\]]{0,300}\]|\(https?://[^()]{0,300}\)")
+_NUMBER = pattern(r"\d+")
+_ADDRESS = pattern(r"[^\s<>@\"'()\[\],;:]{1,64}@[^\s<>@\"'()\[\],;:]{1,255}")
+_ANGLES = pattern(r"<[^<>]{0,300}>|\[mailto:[^\]]{0,300}\]|\(https?://[^()]{0,300}\)")
 _TRIM = " \t\xa0>*_=~|•\u200b-\u200f\u202a-\u202e\u2066-\u2069\ufeff\u2010-\u2015\\-"
-_EDGE = re.compile(rf"^[{_TRIM}]+|[{_TRIM}]+$")
+_EDGE = pattern(rf"^[{_TRIM}]+|[{_TRIM}]+$")
 _ENTITIES = (("&lt;", "<"), ("&gt;", ">"), ("&quot;", '"'), ("&nbsp;", " "), ("&#39;", "'"), ("&amp;", "&"))
 _COLONS = (":", "：", "︓")
-_ISO_START = re.compile(r"\d{4}-\d\d-\d\d,? \d{1,2}:\d\d(?::\d\d)? (?:GMT|UTC)[+\-]\d{1,2}:?\d\d\b")
-_WEAK_END = re.compile(r"(?:[>\])\"”»]|[^\s<>@]+@[^\s<>@]+)\s*[:：]$")
-_ADDRESS_LAST = re.compile(r"@[^\s<>@]+[>\])]*$")
-_WORD = re.compile(r"[^\W\d_]+(?:[.'’-][^\W\d_]+)*")
-_GLUED = re.compile(
+_ISO_START = pattern(r"\d{4}-\d\d-\d\d,? \d{1,2}:\d\d(?::\d\d)? (?:GMT|UTC)[+\-]\d{1,2}:?\d\d\b")
+_WEAK_END = pattern(r"(?:[>\])\"”»]|[^\s<>@]+@[^\s<>@]+)\s*[:：]$")
+_ADDRESS_LAST = pattern(r"@[^\s<>@]+[>\])]*$")
+_WORD = pattern(r"[^\W\d_]+(?:[.'’-][^\W\d_]+)*")
+_GLUED = pattern(
     r"(?:-{3,}\s?|(?<=[^\s,;:>-])\s+)"
     r"(?=(?:On|Le|Am|El|Il|Em|Op|Den|Dne|Dnia|W dniu|Pada)\s(?:[^\W\d_]{2,12}[.,]{0,2}\s){0,2}\d)"
 )
@@ -227,10 +228,10 @@ def introduces_nobody(text: str) -> bool:
     )
 
 
-_ANGLE_END = re.compile(r"<[^<>@\s]{1,64}@[^<>@\s]{1,255}>\s*[:：]$")
-_NAME_ALONE = re.compile(r"(?:[^\W\d_a-z][\w.'’-]*[ \t]){1,3}[^\W\d_]+(?:[ \t][^\W\d_]+)?\s*[:：]$")
+_ANGLE_END = pattern(r"<[^<>@\s]{1,64}@[^<>@\s]{1,255}>\s*[:：]$")
+_NAME_ALONE = pattern(r"(?:[^\W\d_a-z][\w.'’-]*[ \t]){1,3}[^\W\d_]+(?:[ \t][^\W\d_]+)?\s*[:：]$")
 _SOME = r"[^\s\d,.،]{1,20}"
-_DATE_NOW = re.compile(rf"[^\w]*(?:{_SOME}[.,،]*\s+|{_SOME}[.,،]+\s+{_SOME}\s+)?\d")
+_DATE_NOW = pattern(rf"[^\w]*(?:{_SOME}[.,،]*\s+|{_SOME}[.,،]+\s+{_SOME}\s+)?\d")
 
 
 def begins(text: str) -> bool:

@@ -9,26 +9,27 @@ author's own.
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass, field
 from itertools import islice
 
 from servelo.mail.html_text import MAX_TAGS, render
+from servelo.patterns import pattern
+from servelo.records import dataclass, field
 
 BEGIN, END, REST, ATTRIBUTION, BARE, SIGNATURE = "\ufdd0", "\ufdd1", "\ufdd2", "\ufdd3", "\ufdd4", "\ufdd5"
-_SIGNS = re.compile("[\ufdd0-\ufddf]")
+_SIGNS = pattern("[\ufdd0-\ufddf]")
 MAX_HTML_CHARS = 1024 * 1024
 MAX_OPEN = 2000  # elements whose ends are looked for
 _INDENTED, _INDENT_END = "indented", "</div>"
 
-_TAG = re.compile(r"<(/?)([a-zA-Z][a-zA-Z0-9]{0,10})((?:[\s/](?:[^<>\"']++|\"[^\"<]*+\"|'[^'<]*+')*+)?)>")
-_ATTRIBUTES = re.compile(
+_TAG = pattern(r"<(/?)([a-zA-Z][a-zA-Z0-9]{0,10})((?:[\s/](?:[^<>\"']++|\"[^\"<]*+\"|'[^'<]*+')*+)?)>")
+_ATTRIBUTES = pattern(
     r"\b(class|id|type|style|name|data-marker|cite)\s*=\s*(?:\"([^\"]*)\"|'([^']*)'|([^\s\"'>]+))", re.I
 )
-_QUOTE_SIGNS = re.compile(f"[{BEGIN}{REST}{ATTRIBUTION}{BARE}]")
+_QUOTE_SIGNS = pattern(f"[{BEGIN}{REST}{ATTRIBUTION}{BARE}]")
 # Nothing is marked without one of these: far cheaper to ask than to look at each tag.
-_MAY_MARK = re.compile(r"<blockquote|<[^<>]{1,400}\b(?:class|id|name|data-marker)\s*=", re.I)
-_SIGN_SPLIT = re.compile("([\ufdd0-\ufddf])")
-_MARKS = re.compile(r"(?:> ?)*")
+_MAY_MARK = pattern(r"<blockquote|<[^<>]{1,400}\b(?:class|id|name|data-marker)\s*=", re.I)
+_SIGN_SPLIT = pattern("([\ufdd0-\ufddf])")
+_MARKS = pattern(r"(?:> ?)*")
 
 # Within an element of these classes stands a quotation, attribution and all.
 QUOTE_CLASSES = frozenset(
@@ -70,8 +71,8 @@ SIGNATURE_IDS = frozenset(
         "bloop_sign signature ymail_android_signature mobile-signature sign_block"
     ).split()
 )
-_X = re.compile(r"^(?:x_)+")
-_INDENT = re.compile(r"border:\s*(?:none|medium none)|border-left:\s*none|webkit-indent")
+_X = pattern(r"^(?:x_)+")
+_INDENT = pattern(r"border:\s*(?:none|medium none)|border-left:\s*none|webkit-indent")
 _ELEMENTS = frozenset(
     ("div", "blockquote", "span", "p", "table", "td", "section", "hr", "font", "pre", "header", "body")
 )

@@ -11,18 +11,18 @@ space before the colon. A block has two different fields at least and says whom 
 
 from __future__ import annotations
 
-import re
 from collections.abc import Sequence
 from functools import lru_cache
 
 from servelo.mail.quotes import attribution, lexicon
+from servelo.patterns import pattern
 
 MAX_BLOCK_LINES = 40
 _MAX_LABEL = 34
 _EDGE = " \t\xa0*_>|\u200b\u200e\u200f\u202a\u202b\u202c\u2066\u2067\u2068\u2069\ufeff•"
-_ADDRESS = re.compile(r"[^\s<>@]@[^\s<>@]")
-_CLOCK = re.compile(r"\d{1,2}:\d{2}")
-_DASHED = re.compile(r"^(?:>\s?)*[\s*_\-=—–‐-―]+$")
+_ADDRESS = pattern(r"[^\s<>@]@[^\s<>@]")
+_CLOCK = pattern(r"\d{1,2}:\d{2}")
+_DASHED = pattern(r"^(?:>\s?)*[\s*_\-=—–‐-―]+$")
 
 
 @lru_cache(maxsize=1)

@@ -6,10 +6,9 @@ header fields?) draws on a budget that no real mail comes near: a thread of year
 
 from __future__ import annotations
 
-import re
-from dataclasses import dataclass, field
-
 from servelo.mail.quotes import attribution, header_block, separators, signature
+from servelo.patterns import pattern
+from servelo.records import dataclass, field
 
 BUDGET = 2000
 IN_VAIN = 4  # what a costly look that found nothing takes from the budget; one that found something takes 1
@@ -17,12 +16,12 @@ INVISIBLE = (
     " \t\xa0\x00\x0b\x0c\xad\u200b\u200c\u200d\u200e\u200f\u2060\ufeff"
     "\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069"
 )
-_LINE_ENDS = re.compile(r"\r\n?")
-_QUOTED = re.compile(r"^[ \t]{0,3}(?:>|&gt;|＞)")
-_QUOTE_MARKS = re.compile(r"^(?:[ \t]*+(?:>|&gt;|＞))++[ \t]?")
+_LINE_ENDS = pattern(r"\r\n?")
+_QUOTED = pattern(r"^[ \t]{0,3}(?:>|&gt;|＞)")
+_QUOTE_MARKS = pattern(r"^(?:[ \t]*+(?:>|&gt;|＞))++[ \t]?")
 _RULE_FIRST = frozenset("-_=*~+#—–‐‑―─━•")
 _RULE_LAST = frozenset(":：-_=*")
-_COMPARED = re.compile(r">=? ?[\d.,]*\d[ %]?[^\W\d_]{0,3}(?![^\W\d_])")
+_COMPARED = pattern(r">=? ?[\d.,]*\d[ %]?[^\W\d_]{0,3}(?![^\W\d_])")
 _ARROWS = (">>> >>>", ">:", ">_<", ">.<", "><")
 
 
@@ -249,7 +248,7 @@ def _read_attribution(mail: Lines, index: int) -> tuple[int, int] | None:
     return start, end
 
 
-_INITIALS = re.compile(r"[ \t]{0,8}[A-Za-z][A-Za-z.-]{0,14}>")
+_INITIALS = pattern(r"[ \t]{0,8}[A-Za-z][A-Za-z.-]{0,14}>")
 
 
 def _arrow_attribution(text: str) -> bool:

@@ -6,12 +6,13 @@ import re
 from functools import lru_cache
 
 from servelo.mail.quotes import lexicon
+from servelo.patterns import pattern
 
 MAX_LINE = 240
 _RULE_SIGNS = "-_=*~+#·.‐‑‒–—―─━═•"
-_RULE = re.compile(rf"^[\s>|]*[{re.escape(_RULE_SIGNS)}\s]{{3,}}$")
+_RULE = pattern(rf"^[\s>|]*[{re.escape(_RULE_SIGNS)}\s]{{3,}}$")
 _EDGE = f" \t\xa0>|<{_RULE_SIGNS}\u200b\u200e\u200f\u202a\u202b\u202c\ufeff"
-_ZENDESK = re.compile(r"^[\s>*]*##-\s?.{3,160}?\s?-##[\s*]*$")
+_ZENDESK = pattern(r"^[\s>*]*##-\s?.{3,160}?\s?-##[\s*]*$")
 
 ORIGINAL, FORWARDED, BARE_ORIGINAL = "original", "forwarded", "bare original"
 

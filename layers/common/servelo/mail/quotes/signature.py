@@ -10,15 +10,16 @@ from collections.abc import Sequence
 from functools import lru_cache
 
 from servelo.mail.quotes import lexicon, separators
+from servelo.patterns import pattern
 
 MAX_SIGNATURE_LINES = 40
 MAX_SIGNATURE_CHARS = 3000
 MAX_SENT_FROM = 140
 
-_DELIMITER = re.compile(r"^(?:-- ?|—|– |--\xa0|__|‐‐)$")
+_DELIMITER = pattern(r"^(?:-- ?|—|– |--\xa0|__|‐‐)$")
 _EDGE = " \t\xa0*_<>()[]|~\u200b\u200e\u200f\u202a-\u202e\ufeff-–—.!"
-_LINK = re.compile(r"\s*(?:\(https?://[^()\s]*\)|<https?://[^<>\s]*>|https?://\S+|\[[^\]]*\]\(\S*\))\s*$")
-_MARKDOWN = re.compile(r"\[([^\[\]]{1,80})\]\([^()\s]{1,300}\)")
+_LINK = pattern(r"\s*(?:\(https?://[^()\s]*\)|<https?://[^<>\s]*>|https?://\S+|\[[^\]]*\]\(\S*\))\s*$")
+_MARKDOWN = pattern(r"\[([^\[\]]{1,80})\]\([^()\s]{1,300}\)")
 
 
 @lru_cache(maxsize=1)
@@ -78,10 +79,10 @@ def is_footer(lines: Sequence[str], index: int) -> bool:
     return bool(line) and line[:240].casefold().startswith(lexicon.FOOTER_LINES)
 
 
-_POSTSCRIPT = re.compile(
+_POSTSCRIPT = pattern(
     r"\s*(?:p\.? ?s\.?|p\.? ?p\.? ?s\.?|n\.? ?b\.?|p\. ?d\.|з\. ?ы\.|追伸|附言)\s*[:.,)–—-]?\s", re.I
 )
-_SENTENCE = re.compile(r"(?:\S+[ \t]+){3,}\S*[^\W\d_]{2,}[)\"”»]?[.?!…。？！]+(?:[ \t]|$)")
+_SENTENCE = pattern(r"(?:\S+[ \t]+){3,}\S*[^\W\d_]{2,}[)\"”»]?[.?!…。？！]+(?:[ \t]|$)")
 
 
 def _is_prose(lines: Sequence[str], start: int, end: int) -> bool:
