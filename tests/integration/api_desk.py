@@ -136,7 +136,11 @@ class Desk:
             shared_sender=f"notify@{MAIL_DOMAIN}",
             operator_inbox="operator@ops.example",
         )
-        self.portal = Portal(lambda: self.services)
+        self.seconds = lambda: 0.0
+        self.waits: list[float] = []
+        self.portal = Portal(
+            lambda: self.services, seconds=lambda: self.seconds(), sleep=lambda wait: self.waits.append(wait)
+        )
         for slug in ("acme", "globex"):
             self.services.tenants.create_tenant(
                 slug=slug,

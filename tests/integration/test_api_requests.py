@@ -14,6 +14,7 @@ from servelo.errors import StoreUnavailable
 from servelo.observability import logger
 from servelo.portal import pages
 from tests.integration.api_desk import PASSWORD, Desk, link_in, new_desk
+from tests.integration.test_costs import Meter
 from tests.world import mail
 
 LOGIN = "/api/auth/login"
@@ -349,6 +350,27 @@ def test_a_forgotten_password_is_chosen_anew_by_mail(desk: Desk) -> None:
     operators = link_in(desk.world.mailbox.to("operator@ops.example")[0]).partition("#token=")[2]
     late = desk.post("/api/auth/reset", {"token": operators, "password": "another long one"})
     assert (401, "link_over") == (late.status, late.code)
+
+
+def test_the_time_of_a_request_for_a_mail_does_not_tell_whom_we_know(desk: Desk) -> None:
+    """Played: each request to AWS takes 70 ms. What a stranger can measure is the whole, with the wait."""
+    desk.world.receive(mail(from_="ada@customer.example"), "acme@serveloapp.com")
+    asked = [
+        ("/api/auth/forgot", {"email": "admin@acme.example"}),
+        ("/api/auth/forgot", {"email": "nobody@acme.example"}),
+        ("/api/auth/magic-link/request", {"slug": "acme", "email": "ada@customer.example"}),
+        ("/api/auth/magic-link/request", {"slug": "acme", "email": "eve@customer.example"}),
+        ("/api/auth/magic-link/request", {"slug": "nosuch", "email": "ada@customer.example"}),
+    ]
+    worked = []
+    for path, body in asked:
+        with Meter() as meter:
+            desk.seconds = lambda meter=meter: meter.requests.total() * 0.07
+            assert 202 == desk.post(path, body).status
+            worked.append(desk.seconds())
+    assert worked[0] > worked[1]
+    assert worked[2] > worked[3] > worked[4]
+    assert [pytest.approx(1)] * 5 == [done + wait for done, wait in zip(worked, desk.waits, strict=True)]
 
 
 def test_what_is_nowhere_is_a_problem_and_pages_are_pages(desk: Desk) -> None:

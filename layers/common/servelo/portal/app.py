@@ -43,10 +43,21 @@ _JSON = "application/json"
 
 
 class Portal:
-    """All routes on one resolver. *services* is asked for at the first request that needs it."""
+    """All routes on one resolver. *services* is asked for at the first request that needs it.
 
-    def __init__(self, services: Callable[[], Services]) -> None:
+    *seconds* and *sleep* are the clock and the wait of answers that come on the full second.
+    """
+
+    def __init__(
+        self,
+        services: Callable[[], Services],
+        *,
+        seconds: Callable[[], float] = time.monotonic,
+        sleep: Callable[[float], None] = time.sleep,
+    ) -> None:
         self._services = services
+        self._seconds = seconds
+        self._sleep = sleep
         self._file_store: str | None = None
         self._resolver = APIGatewayHttpResolver()
         for route in all_routes():
@@ -65,7 +76,7 @@ class Portal:
 
     def _endpoint(self, route: Route) -> Callable[..., Response[str]]:
         def endpoint(**found: str) -> Response[str]:
-            started = time.monotonic()
+            started = self._seconds()
             event = self._resolver.current_event
             slug = ""
             try:
@@ -83,13 +94,15 @@ class Portal:
                 response = _problem(
                     problems.problem(500, "internal_error", "Something is wrong on our side. Try again.")
                 )
+            if route.even:
+                self._sleep(-(self._seconds() - started) % 1)
             logger.info(
                 "request",
                 route=f"{route.method} {route.path}",
                 status=response.status_code,
                 tenant=slug,
                 request_id=event.request_context.request_id,
-                milliseconds=round((time.monotonic() - started) * 1000),
+                milliseconds=round((self._seconds() - started) * 1000),
             )
             return response
 

@@ -106,7 +106,8 @@ def sign_out(call: Call) -> None:
     answer=answers.DONE,
     status=202,
     idempotent=False,
-    note="Always 202. The link leads to `/reset#token=…` and is good for one hour and one use.",
+    even=True,
+    note="Always 202, on the full second. The link leads to `/reset#token=…`, good for one hour and one use.",
 )
 def forgot_password(call: Call) -> Json:
     call.services.sign_ins.forgot(call.body["email"], call.origin)
@@ -243,8 +244,9 @@ def end_totp(call: Call) -> None:
     answer=answers.DONE,
     status=202,
     idempotent=False,
-    note="Always 202; a mail goes only to a client of that tenant, three an hour. The link leads to "
-    "`/portal/{slug}#token=…`.",
+    even=True,
+    note="Always 202, on the full second; a mail goes only to a client of that tenant, three an hour. The "
+    "link leads to `/portal/{slug}#token=…`.",
 )
 def request_magic_link(call: Call) -> Json:
     body = call.body

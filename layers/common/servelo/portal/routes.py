@@ -73,6 +73,7 @@ class Route:
         body: fields of the request's JSON object; None: no body is read.
         note: what a reader must know besides the summary.
         cases: of which the body fits at least one: which value needs which fields. The handler checks it.
+        even: answered on the full second, so that its time does not tell what was found.
     """
 
     method: str
@@ -89,6 +90,7 @@ class Route:
     idempotent: bool = True
     note: str = ""
     cases: Sequence[Case] = ()
+    even: bool = False
 
     @property
     def body_schema(self) -> Schema:
@@ -183,6 +185,7 @@ def route(
     idempotent: bool = True,
     note: str = "",
     cases: Sequence[Case] = (),
+    even: bool = False,
 ) -> Callable[[Handler], Handler]:
     """Declare the decorated function as the handler of *method* *path* (OpenAPI's ``{name}`` form)."""
 
@@ -206,6 +209,7 @@ def route(
                 idempotent,
                 note,
                 cases,
+                even,
             )
         )
         return handler
