@@ -425,6 +425,8 @@ class Isolation(RuleBasedStateMachine):
                 values[name] = str(1 + (pick >> place) % 5)
             elif name == "slug":
                 values[name] = slug or TENANTS[pick % 3]
+            elif name == "owner":
+                values[name] = TENANTS[pick % 3]
             elif name == "email":
                 values[name] = "nobody@nowhere.example"
             elif name == "queue":
