@@ -351,6 +351,7 @@ class Desk:
         self.queues = [
             {"name": "inbound", "waiting": 0, "dead": 2},
             {"name": "outbound", "waiting": 3, "dead": 0},
+            {"name": "feedback", "waiting": 0, "dead": 0},
         ]
         self.inbound = [
             {

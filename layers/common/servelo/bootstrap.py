@@ -316,7 +316,12 @@ def portal_services() -> Services:
         vault=_later(vault),
         identity=_later(identity),
         dead_letters=DeadLetters(
-            _later(lambda: aws("sqs")), {"inbound": s.inbound_queue_url, "outbound": s.outbound_queue_url}
+            _later(lambda: aws("sqs")),
+            {
+                "inbound": s.inbound_queue_url,
+                "outbound": s.outbound_queue_url,
+                "feedback": s.feedback_queue_url,
+            },
         ),
         probe=lambda: smtp_connections().probe,
         replay=decide_again,

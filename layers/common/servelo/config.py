@@ -27,6 +27,7 @@ class Settings:
         file_bucket: attachments, under ``{slug}/``.
         outbound_queue_url: SQS queue of outbox ids.
         inbound_queue_url: SQS queue of receipts; the api function replays through it.
+        feedback_queue_url: SQS queue of SES events; the api function shows what is stuck of it.
         flood_queue_url: SQS queue of receipts that the router sets aside, so that others need not wait.
         key_ring_secret_id: Secrets Manager secret with the reply-token keys.
         smtp_key_id: KMS key that tenants' SMTP passwords are encrypted under.
@@ -45,6 +46,7 @@ class Settings:
     file_bucket: str = ""
     outbound_queue_url: str = ""
     inbound_queue_url: str = ""
+    feedback_queue_url: str = ""
     flood_queue_url: str = ""
     key_ring_secret_id: str = ""
     smtp_key_id: str = ""
@@ -82,6 +84,7 @@ class Settings:
             file_bucket=optional("FILE_BUCKET"),
             outbound_queue_url=optional("OUTBOUND_QUEUE_URL"),
             inbound_queue_url=optional("INBOUND_QUEUE_URL"),
+            feedback_queue_url=optional("FEEDBACK_QUEUE_URL"),
             flood_queue_url=optional("FLOOD_QUEUE_URL"),
             key_ring_secret_id=optional("KEY_RING_SECRET_ID"),
             smtp_key_id=optional("SMTP_KEY_ID"),

@@ -147,7 +147,9 @@ PATH_FIELDS: Mapping[str, Field] = {
     "test_id": Pattern(pattern=_ID, remedy="A Send Test's id.", example="01k9zzzzzzzzzzzzzzzzzzzzzz"),
     "inbound_id": Pattern(pattern=_ID, remedy="A delivery's id.", example="01k9zzzzzzzzzzzzzzzzzzzzzz"),
     "email": Email(doc="A member's address, percent-encoded.", example="ada@acme.example"),
-    "queue": Pattern(pattern=r"inbound|outbound", remedy="inbound or outbound.", example="inbound"),
+    "queue": Pattern(
+        pattern=r"inbound|outbound|feedback", remedy="inbound, outbound or feedback.", example="inbound"
+    ),
 }
 
 PAGING: Mapping[str, Field] = {

@@ -29,7 +29,7 @@ function tenants(box, { api, signal }) {
 }
 
 function queues(box, { api, signal }) {
-  const NAMES = { inbound: "Mail coming in", outbound: "Mail going out" };
+  const NAMES = { inbound: "Mail coming in", outbound: "Mail going out", feedback: "What became of mail sent" };
   const list = paged(() => api.operator.queues(signal), (queue) => el("li", null, el("div", { class: "grow" }, el("div", { class: "name" }, NAMES[queue.name] ?? queue.name), el("div", { class: "soft small" }, `${queue.waiting} being worked on`)),
     el("span", { class: `tag ${queue.dead ? "bad" : "good"}` }, queue.dead ? `${queue.dead} could not be worked on` : "nothing dead"),
     queue.dead ? button("Redrive", async () => { const answer = await api.operator.redrive(queue.name); toast(`${answer.moved} sent on their way again.`); list.again(); }, { kind: "slim", image: "retry" }) : null), () => empty("list", "No queues", "None is known."));
