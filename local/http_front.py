@@ -295,6 +295,9 @@ class _Requests(BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
     server_version = "local"
     sys_version = ""
+    # Head and body leave in one piece and at once: Nagle's algorithm would hold the body for 40 ms.
+    wbufsize = -1
+    disable_nagle_algorithm = True
 
     def log_message(self, format: str, *args: object) -> None:  # noqa: A002 - the base class's name
         """Keep quiet; the terminal is for the stack's own lines."""

@@ -220,6 +220,9 @@ def _with_ses_headers(raw: bytes, message_id: str) -> bytes:
 class _Api(BaseHTTPRequestHandler):
     ses: SesOutbound
     protocol_version = "HTTP/1.1"
+    # In one piece and at once, as in http_front.
+    wbufsize = -1
+    disable_nagle_algorithm = True
 
     def log_message(self, format: str, *args: object) -> None:  # noqa: A002 - the base class's name
         """Keep quiet; the terminal is for the stack's own lines."""

@@ -292,6 +292,7 @@ class Desk:
     def __init__(self) -> None:
         self.lock = threading.RLock()
         self.down = False
+        self.suspended = False
         self.live: set[str] = set()
         self.serial = 0
         self.settings = settings_of("acme")
@@ -506,6 +507,9 @@ def brief(found: Json) -> Json:
 
 class Handler(BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
+    # In one piece and at once: Nagle's algorithm would hold the body of every answer for 40 ms.
+    wbufsize = -1
+    disable_nagle_algorithm = True
     desk: Desk
 
     def log_message(self, *args: object) -> None:
@@ -892,7 +896,9 @@ class Handler(BaseHTTPRequestHandler):
                 user = self.user()
                 if method == "PATCH":
                     return {"email": user["email"], "role": user["role"], "name": "", "notify": True} | body
-                brief_tenant = {k: desk.settings[k] for k in ("slug", "name", "colour", "logo_url")}
+                shown = ("slug", "name", "colour", "logo_url", "inbound_address")
+                brief_tenant = {k: desk.settings[k] for k in shown}
+                brief_tenant |= {"suspended": desk.suspended, "members": desk.members}
                 return {
                     "user": user,
                     "tenant": None if user["tenant"] == "-" else brief_tenant,
