@@ -73,6 +73,26 @@ def test_a_wrong_password_is_told_and_the_right_one_opens_the_list(page: Page, a
     expect(page.get_by_role("link", name="Broken teapot in order 4711")).to_be_visible()
 
 
+def test_who_is_of_a_suspended_tenant_is_told_so(page: Page, api: FakeApi) -> None:
+    api.desk.suspended = True
+    page.goto(api.url + "/")
+    page.get_by_label("E-mail address").fill("ada@acme.example")
+    page.get_by_label("Password", exact=True).fill(PASSWORD)
+    page.keyboard.press("Enter")
+    expect(page.get_by_role("alert")).to_contain_text("This help desk is suspended. Ask the operator.")
+
+
+def test_a_first_view_asks_for_one_script_and_later_pages_for_one_more(admin: Page, api: FakeApi) -> None:
+    scripts: list[str] = []
+    admin.on("request", lambda asked: scripts.append(asked.url) if asked.url.endswith(".js") else None)
+    admin.goto(api.url + "/tickets")
+    expect(admin.get_by_role("link", name="Broken teapot in order 4711")).to_be_visible()
+    assert ["team/app.js"] == ["/".join(each.split("/")[-2:]) for each in scripts]
+    admin.get_by_role("link", name="Settings").click()
+    expect(admin.get_by_label("Organisation name")).to_be_visible()
+    assert ["team/app.js", "team/settings.js"] == ["/".join(each.split("/")[-2:]) for each in scripts]
+
+
 def test_empty_fields_are_named_and_nothing_is_sent(page: Page, api: FakeApi) -> None:
     page.goto(api.url + "/")
     page.get_by_role("button", name="Sign in").click()

@@ -36,7 +36,8 @@ def test_a_suspended_tenant_can_do_nothing_but_see_why(desk: Desk) -> None:
     desk.call("PATCH", "/api/tenants/acme", {"suspended": True}, as_=desk.operator)
     refused = desk.get("/api/tickets", as_=admin)
     assert (403, "tenant_suspended") == (refused.status, refused.code)
-    assert 200 == desk.get("/api/auth/me", as_=admin).status
+    me = desk.get("/api/auth/me", as_=admin)
+    assert (200, True, []) == (me.status, me.json["tenant"]["suspended"], me.json["tenant"]["members"])
     assert 404 == desk.get("/api/portal/acme").status
     assert 404 == desk.get("/api/portal/acme/tickets", bearer=session).status
     assert 200 == desk.get("/api/tickets", as_=desk.stranger).status
@@ -247,6 +248,8 @@ def test_the_operator_creates_a_tenant_whose_admin_can_begin(desk: Desk) -> None
     desk.post("/api/auth/reset", {"token": token, "password": PASSWORD})
     me = desk.get("/api/auth/me", as_=desk.sign_in("bill@initech.example")).json
     assert ("admin", "Initech") == (me["user"]["role"], me["tenant"]["name"])
+    assert "initech@serveloapp.com" == me["tenant"]["inbound_address"]
+    assert ["bill@initech.example"] == [each["email"] for each in me["tenant"]["members"]]
 
 
 def test_the_operator_sees_mail_of_no_tenant_and_no_conversation(desk: Desk) -> None:

@@ -25,13 +25,26 @@ def test_what_is_no_file_of_ours_is_not_there(path: str) -> None:
     assert pages.find(path) is None
 
 
-@pytest.mark.parametrize("path", ["/", "/tickets", "/tickets/1", "/portal/acme", "/settings/smtp", "/login"])
-def test_pages_are_the_index(path: str) -> None:
-    assert ("index.html", False) == pages.find(path)
+@pytest.mark.parametrize(
+    ("path", "kind"),
+    [
+        ("/", "team"),
+        ("/tickets", "team"),
+        ("/tickets/1", "team"),
+        ("/settings/smtp", "team"),
+        ("/login", "team"),
+        ("/portal", "team"),
+        ("/portal/acme", "customer"),
+        ("/portal/acme/tickets/1", "customer"),
+        ("/file", "file"),
+    ],
+)
+def test_pages_are_the_index_of_their_kind(path: str, kind: str) -> None:
+    assert (f"{kind}/index.html", False) == pages.find(path)
 
 
 def test_the_index_names_files_by_hash_and_is_asked_for_again() -> None:
-    made = pages.answer("index.html", False, "", "https://files.example")
+    made = pages.answer("team/index.html", False, "", "https://files.example")
     page = base64.b64decode(made["body"]).decode()
     address = page.partition('src="')[2].partition('"')[0]
     name = pages.find(address)

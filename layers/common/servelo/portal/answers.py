@@ -617,7 +617,18 @@ def suppression_json(found: Mapping[str, Any]) -> Json:
 
 # ---- signing in ------------------------------------------------------------------------------------------
 
-TENANT_BRIEF = thing("TenantBrief", {"slug": TEXT, "name": TEXT, "colour": TEXT, "logo_url": TEXT})
+TENANT_BRIEF = thing(
+    "TenantBrief",
+    {
+        "slug": TEXT,
+        "name": TEXT,
+        "colour": TEXT,
+        "logo_url": TEXT,
+        "inbound_address": noted(TEXT, "Forward your own address here."),
+        "suspended": noted(FLAG, "Nothing but this can be asked for."),
+        "members": noted(items(MEMBER), "The team; empty while suspended."),
+    },
+)
 USER = thing(
     "User",
     {"email": TEXT, "name": TEXT, "role": one_of(Role), "tenant": noted(TEXT, "Slug; `-` for the operator.")},

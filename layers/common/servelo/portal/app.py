@@ -216,7 +216,10 @@ class Portal:
                 return refused
             return _problem(problems.problem_of(NotFound("there is nothing here")))
         headers = {str(k).lower(): str(v) for k, v in (event.get("headers") or {}).items()}
-        made = pages.answer(*found, headers.get("accept-encoding", ""), self._store_origin())
+        store = self._store_origin() if found[0].endswith(".html") else ""
+        made = pages.answer(*found, headers.get("accept-encoding", ""), store)
+        # One line a request, as of the API. ministack waits 50 ms for a first line before it answers.
+        logger.info("page", file=found[0], request_id=self._resolver.current_event.request_context.request_id)
         return Response(
             status_code=200,
             headers=made["headers"],

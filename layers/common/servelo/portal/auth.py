@@ -131,7 +131,7 @@ def choose_password(call: Call) -> None:
     "GET",
     "/api/auth/me",
     who=Who.TEAM,
-    summary="Who is signed in, and what they may do",
+    summary="Who is signed in, what they may do, and their team",
     answer=answers.ME,
 )
 def who_am_i(call: Call) -> Json:
@@ -149,6 +149,9 @@ def who_am_i(call: Call) -> Json:
             "name": tenant.name,
             "colour": tenant.colour,
             "logo_url": tenant.logo_url,
+            "inbound_address": f"{tenant.slug}@{call.services.mail_domain}",
+            "suspended": tenant.suspended,
+            "members": [] if tenant.suspended else [answers.member_json(m) for m in tenant.members],
         }
         if tenant
         else None,

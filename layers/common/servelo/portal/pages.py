@@ -1,8 +1,9 @@
 """Pages: the portal's static files, and the headers that keep them safe.
 
-``/static/{hash}/{file}`` may be kept for a year: the hash is of all files together, so that a module finds
-its neighbours under the same address. ``index.html`` answers every page of the portal and names that hash.
-Without it (``/static/{file}``) a file is asked for again each time.
+``/static/{hash}/{file}`` may be kept for a year: the hash is of all files together. Scripts lie there once
+more under the kind of page that loads them (``/static/{hash}/team/app.js``), joined with what they import
+(``modules``). ``index.html`` answers every page of the portal and names hash and kind. Without the hash
+(``/static/{file}``) a file is as it was written, and asked for again each time.
 """
 
 from __future__ import annotations
@@ -14,6 +15,8 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
+
+from servelo.portal import modules
 
 FOLDER = Path(__file__).parent / "static"
 YEAR = 31_536_000
@@ -89,20 +92,32 @@ def _hash() -> str:
     digest = hashlib.sha256()
     for name, content in _files().items():
         digest.update(f"{name}\0{len(content)}\0".encode() + content)
+    digest.update(Path(modules.__file__).read_bytes())  # what is served is its work too
     return digest.hexdigest()[:12]
 
 
+def _has(name: str) -> bool:
+    """Tell whether there is a file *name*, written or made of what is written."""
+    kind, _, script = name.partition("/")
+    return name in _files() or (kind in modules.FIRST and script.endswith(".js") and script in _files())
+
+
 @cache
-def _index() -> bytes:
-    page = _files().get("index.html", b"<!doctype html><title>Servelo Mail</title>")
-    return page.replace(b'"/static/', f'"/static/{_hash()}/'.encode())
+def _content(name: str) -> bytes:
+    kind, _, file = name.rpartition("/")
+    if not kind:
+        return _files()[name]
+    if file == "index.html":
+        page = _files()[file].decode()
+        page = page.replace('"/static/app.js"', f'"/static/{kind}/app.js"')
+        return page.replace('"/static/', f'"/static/{_hash()}/').encode()
+    return modules.joined(kind, file, lambda each: _files()[each].decode()).encode()
 
 
 @cache
 def _zipped(name: str) -> bytes:
-    content = _index() if name == "index.html" else _files()[name]
     # The time stays out, so that the same file is the same octets.
-    return gzip.compress(content, 9, mtime=0)
+    return gzip.compress(_content(name), 9, mtime=0)
 
 
 def find(path: str) -> tuple[str, bool] | None:
@@ -110,13 +125,13 @@ def find(path: str) -> tuple[str, bool] | None:
     if path.startswith("/static/"):
         name = path.removeprefix("/static/")
         first, _, rest = name.partition("/")
-        if first == _hash() and rest in _files():
+        if first == _hash() and _has(rest):
             return rest, True
         return (name, False) if name in _files() else None
     if path in ("/favicon.ico", "/robots.txt"):
         return (path[1:], False) if path[1:] in _files() else None
     if path == "/" or path.split("/")[1] in PAGES:
-        return "index.html", False
+        return f"{modules.kind_of(path)}/index.html", False
     return None
 
 
@@ -134,7 +149,7 @@ def answer(name: str, keep: bool, accept_encoding: str, file_store: str) -> dict
     }
     if not keep:
         headers["ETag"] = f'"{_hash()}"'
-    content = _index() if name == "index.html" else _files()[name]
+    content = _content(name)
     zips = "gzip" in accept_encoding and len(content) > 1000 and Path(name).suffix not in (".png", ".woff2")
     if zips:
         headers["Content-Encoding"] = "gzip"

@@ -3,7 +3,7 @@
 import { el, icon, moment, replace } from "./el.js";
 import { statusTag } from "./pieces.js";
 import { talk } from "./talk.js";
-import { titled } from "./team.js";
+import { firstTickets, titled } from "./team.js";
 import { button, dialog, empty, failure, field, form, poll, toast } from "./ui.js";
 
 const TABS = [["open", "Open"], ["pending", "Pending"], ["closed", "Closed"], ["spam", "Spam"]];
@@ -42,7 +42,7 @@ export function open(main, context) {
     }
     const slow = setTimeout(() => { replace(list, [1, 2, 3, 4].map(() => el("li", { "aria-hidden": "true" }, el("a", null, el("span"), el("span", { class: "ghost" }))))); replace(below); }, 200);
     try {
-      let page = await api.tickets.list(wanted(), signal);
+      let page = await (firstTickets() ?? api.tickets.list(wanted(), signal));
       // With a filter a page may be empty and not the last.
       while (!page.items.length && page.next_cursor && turn === asked) page = await api.tickets.list(wanted({ cursor: page.next_cursor }), signal);
       if (turn !== asked) return;

@@ -1,6 +1,6 @@
 // The team's and the operator's portal: sign-in, the frame around the pages, addresses, keys.
 
-import { Client, auth, team } from "./api.js";
+import { Client, Problem, auth, team } from "./api.js";
 import { el, icon, plain, replace } from "./el.js";
 import { choosePassword, signInDialog, signInPage } from "./signin.js";
 import { brand, button, dialog, failure, theme, waiting } from "./ui.js";
@@ -128,15 +128,26 @@ function listen() {
   document.querySelector(".skip").addEventListener("click", (event) => { event.preventDefault(); document.getElementById("main")?.focus(); });
 }
 
-/** Read what every page needs: who I am, the tenant's settings, the team. */
+let ahead = null;   // the open tickets, asked for before their page is there
+
+/** The answer to the list's first question, once, where it was asked ahead. */
+export function firstTickets() {
+  const asked = ahead;
+  ahead = null;
+  return asked;
+}
+
+/** Read what every page needs, who I am, the tenant, the team; the list's first page at the same time. */
 async function know() {
+  ahead = client.user?.role !== "operator" && /^\/(?:tickets.*)?$/.test(location.pathname) ? api.tickets.list({ status: "open", limit: 50 }) : null;
+  ahead?.catch(() => {});   // whoever takes it is told
   const me = await auth(client).me();
   client.keep({ ...client.session, user: me.user });
-  if (!context.can("operator")) {
-    const [settings, members] = await Promise.all([api.settings.read(), api.members.list()]);
-    context.settings = settings;
-    context.members = members.items;
-    brand(settings.colour);
+  if (me.tenant?.suspended) throw new Problem(403, { code: "tenant_suspended", detail: "This help desk is suspended. Ask the operator." });
+  if (me.tenant) {
+    context.settings = me.tenant;
+    context.members = me.tenant.members;
+    brand(me.tenant.colour);
   }
 }
 
@@ -160,7 +171,6 @@ export async function start() {
     said = await choosePassword(client, token, link[1] === "welcome");
     history.replaceState(null, "", "/");
   }
-  import("./inbox.js").catch(() => {});   // on its way while somebody types or the server answers
   if (!client.session) await signInPage(client, said);
   replace(root, waiting());
   for (;;) {

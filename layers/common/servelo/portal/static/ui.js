@@ -29,6 +29,7 @@ export function notice(kind, ...words) {
 /** What stands in place of something that could not be loaded, with a way to try again. */
 export function failure(problem, again) {
   const words = problem?.status === 404 ? ["Not found", "It does not exist, or it belongs to somebody else."]
+    : problem?.code === "tenant_suspended" ? ["Suspended", problem.detail]
     : problem?.status === 403 ? ["Not allowed", "Your role does not include this page. Ask an admin."]
     : ["This could not be loaded", problem?.detail ?? "Something went wrong."];
   return el("div", { role: "alert" }, empty("warn", ...words, again && problem?.status !== 403 ? el("div", null, el("button", { type: "button", class: "button", on: { click: again } }, icon("retry"), "Try again")) : null));
