@@ -121,6 +121,7 @@ def drive(
     for start in range(0, mails, step):
         load.send(range(start, min(mails, start + step)), connections)
         figures.remember(load.accepted)
+        print(f"{load.accepted} mails accepted after {time.monotonic() - began:.0f} s", flush=True)
         if load.is_late():
             break
     load.settle()
@@ -143,6 +144,7 @@ def _flood(load: _Load, figures: Figures, flood: int, connections: int) -> None:
     for start in range(0, flood, step):
         load.send(range(start, min(flood, start + step)), connections, "flood")
         load.send(range(start, start + 1), 1, "other")
+        print(f"{load.accepted - before} mails of the flood accepted", flush=True)
         if load.is_late():
             break
     figures.flood_sent_seconds = time.monotonic() - began
