@@ -10,7 +10,9 @@ boto3 is left out on purpose: its clients are these very ones, and importing it 
 from __future__ import annotations
 
 import base64
+import gzip
 import json
+import os
 import re
 from functools import cache
 from typing import Any
@@ -66,10 +68,27 @@ def session(ordinary: bool = True) -> Any:
 
     *ordinary*: for regions of AWS's ordinary partition.
     """
-    from botocore.loaders import Loader
+    from botocore.loaders import JSONFileLoader, Loader
     from botocore.session import get_session
 
+    class ModelFiles(JSONFileLoader):
+        """botocore's descriptions of services as plain dictionaries: in half the time that ordered ones take.
+
+        Dictionaries keep their order as well; botocore's habit is older than that.
+        """
+
+        def load_file(self, file_path: str) -> Any:
+            for ending, unpacked in ((".json", bytes), (".json.gz", gzip.decompress)):
+                try:
+                    with open(file_path + ending, "rb") as file:
+                        return json.loads(unpacked(file.read()))
+                except FileNotFoundError:
+                    continue
+            return None
+
     class DirectLoader(Loader):
+        FILE_LOADER_CLASS = ModelFiles
+
         def list_available_services(self, type_name: str) -> list[str]:
             return SERVICES
 
@@ -90,6 +109,10 @@ def client(service: str, region: str, **options: Any) -> Any:
 
     from servelo.adapters import aws_requests
 
+    if "AWS_LAMBDA_FUNCTION_NAME" in os.environ and not any(
+        name.lower().endswith("_proxy") for name in os.environ
+    ):
+        options["proxies"] = {}  # as botocore would find, after asking the environment a dozen times
     from_ = session(_ORDINARY_REGION.fullmatch(region) is not None)
     made = from_.create_client(service, region, config=Config(user_agent=from_.user_agent(), **options))
     if service in _ONE_ENDPOINT:

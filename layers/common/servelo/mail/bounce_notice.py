@@ -12,7 +12,7 @@ import re
 from collections.abc import Iterator, Sequence
 
 from servelo.mail import bounce_rules as rules
-from servelo.mail.bounce_rules import Words
+from servelo.mail.bounce_rules import any_of
 from servelo.records import dataclass
 
 MAX_TEXT_CHARS = 256 * 1024
@@ -31,41 +31,41 @@ _LOCAL = (
     rf"[{_ATEXT}]{{0,255}}+|(?:(?<=<)|(?<=;)|(?<=; ))[\w.+-]{{1,128}}+)"
 )
 _DOMAIN = r"(?:[^\W_](?:[\w-]|\.(?=[\w]))*+|\[[\d.]{7,15}\])"
-ADDRESS = Words(rf"(?<![A-Za-z0-9!#$%&+/?^_`{{}}~.\-]){_LOCAL}@{_DOMAIN}")
-_LINE_FIRST = Words(
+ADDRESS = any_of(rf"(?<![A-Za-z0-9!#$%&+/?^_`{{}}~.\-]){_LOCAL}@{_DOMAIN}")
+_LINE_FIRST = any_of(
     rf"^(?P<indent>[\s*•·|o-]*?(?:>>> +)?)(?:\d{{1,3}}[.)]\s+)?[<\"'(\[]*+(?:(?:mailto|smtp|"
     rf"rfc822)[:;]\s*+)?(?P<address>{_LOCAL}@{_DOMAIN})"
     r"[>\"')\]]*+(?:\s*<mailto:[^>]*+>)?(?P<rest>.*)$",
     flags=re.I,
 )
-_BRACKETED = Words(rf"^<(?P<address>{_LOCAL}@{_DOMAIN})>")
-_RCPT = Words(
+_BRACKETED = any_of(rf"^<(?P<address>{_LOCAL}@{_DOMAIN})>")
+_RCPT = any_of(
     rf"^[\s]*(?:>>> ?|sent <<< ?|in: +|c: +|-->? ?|smtp> ?|"
     rf"\*\* ?)?rcpt to: *<?(?P<address>{_LOCAL}@{_DOMAIN})",
     flags=re.I,
 )
-_ANSWER = Words(r"^\s*(?:<<<|received >>>|out:|s:|<--?|smtp<)?\s*(?P<code>[2-5]\d\d)(?=[\s-]|$)", flags=re.I)
-_SENDMAIL_LINE = Words(
+_ANSWER = any_of(r"^\s*(?:<<<|received >>>|out:|s:|<--?|smtp<)?\s*(?P<code>[2-5]\d\d)(?=[\s-]|$)", flags=re.I)
+_SENDMAIL_LINE = any_of(
     rf"^\s*(?:<<< )?[45]\d\d[ -](?:#?[45]\.\d{{1,3}}\.\d{{1,3}} "
     rf")?<?(?P<address>{_LOCAL}@{_DOMAIN})>?(?:\.\.\.|[,:] )"
 )
-_EXPANDED = Words(
+_EXPANDED = any_of(
     rf"(?:expanded|generated) from:? *<?(?P<address>{_LOCAL}@{_DOMAIN})|"
     rf"original(?:ly)? address(?:ed to)?:? *<?(?P<other>{_LOCAL}@{_DOMAIN})",
     flags=re.I,
 )
-_X400 = Words(rf"[;: ]smtp[=:](?P<address>{_LOCAL}@{_DOMAIN})(?P<other>)", flags=re.I)
-_FIELD = Words(r"^\s{0,4}(?P<name>[A-Za-z][A-Za-z-]{3,30}): ?(?P<value>.*)$")
+_X400 = any_of(rf"[;: ]smtp[=:](?P<address>{_LOCAL}@{_DOMAIN})(?P<other>)", flags=re.I)
+_FIELD = any_of(r"^\s{0,4}(?P<name>[A-Za-z][A-Za-z-]{3,30}): ?(?P<value>.*)$")
 _RECIPIENT_FIELDS = frozenset(("final-recipient", "original-recipient", "x-actual-recipient"))
 # Fields that only a header block begins with; two fields in a row are a returned header.
-_HEADER_START = Words(
+_HEADER_START = any_of(
     r"^(?:received|return-path|dkim-signature|domainkey-signature|x-originating-ip|message-id|delivered-to|"
     r"x-[a-z-]{3,40}|arc-[a-z-]{4,30}|mime-version|authentication-results|content-type): ?\S",
     flags=re.I,
 )
-_HEADER_NEXT = Words(r"^(?:[a-z][a-z0-9-]{1,40}: ?|[ \t]+\S|>)", flags=re.I)
-_QUOTED = Words(r"^\s*>(?!>> )")
-_TAG = Words(r"<(/?[a-zA-Z][a-zA-Z0-9]{0,15}|!--)[^<>]*>")
+_HEADER_NEXT = any_of(r"^(?:[a-z][a-z0-9-]{1,40}: ?|[ \t]+\S|>)", flags=re.I)
+_QUOTED = any_of(r"^\s*>(?!>> )")
+_TAG = any_of(r"<(/?[a-zA-Z][a-zA-Z0-9]{0,15}|!--)[^<>]*>")
 _BLOCK_TAGS = frozenset(
     (
         "br",
@@ -300,7 +300,7 @@ def _listed(lines: Sequence[str]) -> Iterator[Finding]:
             return
 
 
-_DATE = Words(r"^on (?:mon|tue|wed|thu|fri|sat|sun|\d)", flags=re.I)
+_DATE = any_of(r"^on (?:mon|tue|wed|thu|fri|sat|sun|\d)", flags=re.I)
 
 
 def _reason(lines: Sequence[str], number: int, rest: str) -> tuple[str, str, str]:

@@ -11,34 +11,13 @@ servers themselves write.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
 
+from servelo.patterns import pattern
 from servelo.records import dataclass
 
 
-class Words:
-    """A pattern, compiled when it is first asked: all at import would cost 0.1 s of cold start."""
-
-    __slots__ = ("_compiled", "_flags", "_source")
-
-    def __init__(self, *alternatives: str, flags: re.RegexFlag = re.NOFLAG) -> None:
-        self._source = "|".join(alternatives)
-        self._flags = flags
-        self._compiled: re.Pattern[str] | None = None
-
-    def search(self, text: str) -> re.Match[str] | None:
-        return self._pattern().search(text)
-
-    def match(self, text: str, position: int = 0) -> re.Match[str] | None:
-        return self._pattern().match(text, position)
-
-    def finditer(self, text: str) -> Iterator[re.Match[str]]:
-        return self._pattern().finditer(text)
-
-    def _pattern(self) -> re.Pattern[str]:
-        if self._compiled is None:
-            self._compiled = re.compile(self._source, self._flags)
-        return self._compiled
+def any_of(*alternatives: str, flags: re.RegexFlag = re.NOFLAG) -> re.Pattern[str]:
+    return pattern("|".join(alternatives), flags)
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,7 +32,7 @@ class Reason:
 
     name: str
     permanent: bool
-    words: Words
+    words: re.Pattern[str]
 
 
 # In the order in which they are asked: what is said more exactly first.
@@ -61,7 +40,7 @@ REASONS: tuple[Reason, ...] = (
     Reason(
         "delayed",
         False,
-        Words(
+        any_of(
             r"retry (?:timeout|time) ?(?:not reached|exceeded)",
             r"(?:will|shall) (?:be retried|(?:continue to )?(?:keep )?(?:re)?try(?:ing)?)",
             r"temporar(?:y|ily) (?:failure|error|problem|deferred|unavailable|rejected|not available)",
@@ -73,7 +52,7 @@ REASONS: tuple[Reason, ...] = (
     Reason(
         "mailbox-full",
         True,
-        Words(
+        any_of(
             r"(?:mail ?box|mail ?folder|inbox|mail ?drop|account|maildir|user|mail ?spool) (?:is |has |"
             r"are )?"
             r"(?:currently |over |temporarily |too |now )*(?:full|over ?quota|quota exceeded|exceeded)",
@@ -110,7 +89,7 @@ REASONS: tuple[Reason, ...] = (
     Reason(
         "too-big",
         True,
-        Words(
+        any_of(
             r"(?:message|mail|e-mail|size|attachment)s?[^.]{0,40} (?:too (?:big|large)|exceed)",
             r"(?:too (?:big|large)|exceed(?:s|ed)?)[^.]{0,40}(?:message|mail|size|limit)",
             r"(?:size|length) (?:limit|exceeds)",
@@ -120,7 +99,7 @@ REASONS: tuple[Reason, ...] = (
     Reason(
         "moved",
         True,
-        Words(
+        any_of(
             r"has moved",
             r"no longer (?:at|in use|using|with|works|employed)",
             r"(?:user|recipient|address|account) (?:has )?(?:moved|changed|been replaced)",
@@ -130,7 +109,7 @@ REASONS: tuple[Reason, ...] = (
     Reason(
         "inactive",
         True,
-        Words(
+        any_of(
             r"(?:account|mail ?box|user|address|recipient|domain|login|profile|"
             r"system)[^.]{0,40}\b(?:is |has been |was |been )*"
             r"(?:disabled|inactive|suspended|deactivated|de-activated|discontinued|locked|closed|"
@@ -148,7 +127,7 @@ REASONS: tuple[Reason, ...] = (
     Reason(
         "no-mail-service",
         True,
-        Words(
+        any_of(
             r"does not accept (?:any )?(?:e-?mail|mail)",
             r"(?:no smtp service|null ?mx|does not receive mail)",
             r"mx[^.]{0,30}(?:no smtp service|points? to (?:127|0\.|localhost|itself))",
@@ -160,7 +139,7 @@ REASONS: tuple[Reason, ...] = (
     Reason(
         "host-unknown",
         True,
-        Words(
+        any_of(
             r"(?:host|domain|server|destination|mx|hostname)\b[^.]{0,60}(?:unknown|not found|not exist|"
             r"n[o']t exist|invalid|unrouteable|nicht gefunden)",
             r"(?:unknown|invalid|bad|no such|illegal|unrouteable|nonexistent|unresolvable|"
@@ -182,7 +161,7 @@ REASONS: tuple[Reason, ...] = (
     Reason(
         "user-unknown",
         True,
-        Words(
+        any_of(
             r"(?:user|recipient|address|mailbox|account|userid|login|subscriber|addressee|person|name|"
             r"member|customer|local part|localpart)s?"
             r"\b[^.]{0,50}\b(?:unknown|not known|not exist|doesn't exist|not found|not listed|"
@@ -226,11 +205,11 @@ REASONS: tuple[Reason, ...] = (
             r"nie istnieje|nieznany|nie znaleziono|ismeretlen|okänd|ukendt|tuntematon|neznám",
         ),
     ),
-    Reason("loop", True, Words(r"too many hops|mail loop|loop(?:s|ing)? (?:detected|back)|hop count")),
+    Reason("loop", True, any_of(r"too many hops|mail loop|loop(?:s|ing)? (?:detected|back)|hop count")),
     Reason(
         "relaying",
         True,
-        Words(
+        any_of(
             r"relay(?:ing)?\b[^.]{0,40}(?:denied|not (?:permitted|allowed)|prohibited|refused|access|"
             r"disallowed)",
             r"(?:unable to|not|no|cannot|insecure mail) relay(?:ing)?",
@@ -240,7 +219,7 @@ REASONS: tuple[Reason, ...] = (
     Reason(
         "spam",
         True,
-        Words(
+        any_of(
             r"\bspam\b|\bjunk\b|unsolicited|black ?list|block ?list|blocked|dnsbl|\brbl\b|spamhaus|"
             r"spamcop|barracuda|"
             r"sorbs|reputation|bulk mail|poor|listed at|uribl|surbl|virus|malware|abuse|banned"
@@ -249,7 +228,7 @@ REASONS: tuple[Reason, ...] = (
     Reason(
         "policy",
         True,
-        Words(
+        any_of(
             r"polic(?:y|ies)|\bspf\b|\bdkim\b|\bdmarc\b|authentication|unauthenticated|unauthori[sz]ed|"
             r"not authori[sz]ed|"
             r"permission|not a? ?member|not relayed|(?:access|sender|message|mail|"
@@ -262,7 +241,7 @@ REASONS: tuple[Reason, ...] = (
     Reason(
         "expired",
         True,
-        Words(
+        any_of(
             r"(?:message|delivery|envelope|queue|lifetime|time|mail)[^.]{0,30} (?:expired|expiration)",
             r"(?:in|on) (?:the )?queue (?:too|for)",
             r"not delivered within|could not be delivered (?:for|within|after)",
@@ -276,7 +255,7 @@ REASONS: tuple[Reason, ...] = (
     Reason(
         "network",
         True,
-        Words(
+        any_of(
             r"connect(?:ion|ing)? (?:was )?(?:timed out|refused|reset|closed|dropped|lost|failed|error|"
             r"attempt)",
             r"(?:could|can)(?: ?n[o']t| not|not) (?:establish|connect|contact)|unable to (?:connect|"
@@ -289,7 +268,7 @@ REASONS: tuple[Reason, ...] = (
     Reason(
         "server",
         True,
-        Words(
+        any_of(
             r"(?:system|internal|configuration|local|server|mailer|program|software|protocol|i/o|"
             r"procmail|maildrop) (?:error|failure|problem|i/o)",
             r"service unavailable|insufficient system resources|unknown mailer|can't create output|"
@@ -325,16 +304,16 @@ STATUS_REASONS: dict[str, str] = {
 }
 
 # From here on: free text. Senders that only programs have, then those that a postmaster may write as too.
-SURE_LOCAL_PARTS = Words(r"^(?:mailer[-_.]?daemon.*|mail[-_.]?daemon|mdaemon|microsoftexchange[0-9a-f]+)$")
-SURE_NAMES = Words(r"mailer[- ]daemon", r"mail delivery (?:sub)?system", r"microsoft exchange recipient")
-DAEMON_LOCAL_PARTS = Words(
+SURE_LOCAL_PARTS = any_of(r"^(?:mailer[-_.]?daemon.*|mail[-_.]?daemon|mdaemon|microsoftexchange[0-9a-f]+)$")
+SURE_NAMES = any_of(r"mailer[- ]daemon", r"mail delivery (?:sub)?system", r"microsoft exchange recipient")
+DAEMON_LOCAL_PARTS = any_of(
     r"^(?:mailer[-_.]?daemon|post[-_]?master|mail[-_.]?daemon|mdaemon|"
     r"mail[-_.]?delivery(?:[-_.](?:sub)?system)?|"
     r"mail[-_.]?delivery[-_.][a-z]+|mmdf|uucp|amavisd?|mailerdaemon[a-z]*|bounces?|nondelivery|"
     r"e\d{3}[-_]smtp[-_]mail[-_]service|mail[-_]?system|mail-admin|smtp|microsoftexchange[0-9a-f]+|"
     r"delivery|poo?stmaster|sysadmin|mailsupport|system|mail\.administrator|dsn)$"
 )
-DAEMON_NAMES = Words(
+DAEMON_NAMES = any_of(
     r"mail(?:er)?[- ]?daemon",
     r"mail delivery (?:sub)?system",
     r"mail delivery service",
@@ -347,7 +326,7 @@ DAEMON_NAMES = Words(
 )
 
 # Subjects of notices. Only at the beginning: people answer and forward them.
-SUBJECTS = Words(
+SUBJECTS = any_of(
     r"(?:\*+|\[[^\]]{0,30}\]|warning|attention|notice|re)?[:\s]*(?:"
     r"undeliver(?:able|ed)|(?:mail |message |e-?mail )*(?:delivery|deliver) (?:status|fail|error|"
     r"problem|report|notification|delay|has failed|incomplete|unsuccessful)|"
@@ -384,7 +363,7 @@ SUBJECTS = Words(
 )
 
 # What only a program says of itself: enough where nothing in the header speaks for a notice.
-SURE_OPENINGS = Words(
+SURE_OPENINGS = any_of(
     r"-+ ?non-delivery report",
     r"your message with subject: .{1,200} could not be delivered to the following recipients",
     r"this is the (?:qmail-send program|postfix program|mail system at host|mail delivery (?:agent|"
@@ -403,7 +382,7 @@ SURE_OPENINGS = Words(
 )
 
 # What a notice says of itself in its first lines; it needs a machine's signal in the header beside it.
-OPENINGS = Words(
+OPENINGS = any_of(
     r"this is the qmail-send program",
     r"i'm afraid i wasn't able to deliver (?:your|the) ",
     r"this message was created automatically by (?:the )?(?:mail|our) (?:delivery )?(?:software|system|"
@@ -474,7 +453,7 @@ OPENINGS = Words(
 )
 
 # Where the returned mail begins within the text of a notice.
-RETURNED = Words(
+RETURNED = any_of(
     r"^[\s>]*[-=|*_~#+:]*\s*(?:"
     r"(?:below this line is|this is|below is|here is|included is|following is|what follows is|"
     r"attached is|the following is) (?:a |the )?"
@@ -500,7 +479,7 @@ RETURNED = Words(
 )
 
 # The start of a list of failed addresses; the lines after it are read as addresses and their reasons.
-LIST_STARTS = Words(
+LIST_STARTS = any_of(
     r"(?:following|these|this|one or more|some|all|listed)\b.{0,60}\b(?:address|recipient|destination|"
     r"user|mailbox|group|member|person|people)"
     r"|(?:address|recipient|destination)(?:\(?e?s\)?)? (?:failed|had|were|was|has|have|could|cannot)"
@@ -512,7 +491,7 @@ LIST_STARTS = Words(
 )
 
 # "Recipient: <a@b>" and its kin; the address stands alone behind the key.
-KEYS = Words(
+KEYS = any_of(
     r"^[\s*>|-]*(?:recipient|error-for|(?:failed|invalid|original|final|undeliverable|rejected|intended|"
     r"bad|destination|envelope|delivery failed)[- ](?:recipient|address|mailbox)(?:\(?e?s\)?)?"
     r"|recipient[- ](?:address|name|e-?mail)|addressed to|e-?mail address|failed address|mail address|"
@@ -522,7 +501,7 @@ KEYS = Words(
 )
 
 # A line (or two, joined) that tells of a failure and names the address within the sentence.
-SENTENCES = Words(
+SENTENCES = any_of(
     r"manager for the ml\W{0,4}\s*$",
     r"(?:error|failed|failure|unable|fail|problem)s?\b.{0,60}\b(?:deliver|send|deliver(?:ing|y)|relay|"
     r"transmit).{0,60}\b(?:to|for|message to|mail to|address)\b\W{0,4}\s*$",
@@ -548,7 +527,7 @@ SENTENCES = Words(
 )
 
 # What makes words beside an address a reason for its failure.
-FAILURE_WORDS = Words(
+FAILURE_WORDS = any_of(
     r"(?<![\d.])[45]\d\d(?:[ -]|$)",
     r"(?<![\d.])#?[45]\.\d{1,3}\.\d{1,3}(?![\d.]*\d)",
     r"fail|fatal|undeliver|unknown|reject|refus|not (?:be )?(?:deliver|exist|found|listed|known|accept|"
@@ -563,7 +542,7 @@ FAILURE_WORDS = Words(
 )
 
 # The notice is about a delay: the server keeps trying.
-DELAYED = Words(
+DELAYED = any_of(
     r"this is a warning (?:message )?only",
     r"you do not need to (?:re)?send",
     r"(?:has been|is|was|been) delayed",
@@ -577,7 +556,7 @@ DELAYED = Words(
     r"could not be delivered (?:for more than|in the last|after) .{0,30} (?:hour|minute)s?.{0,20}will",
     r"delayed \d+ hours",
 )
-DELAYED_SUBJECTS = Words(
+DELAYED_SUBJECTS = any_of(
     r"delay|: warning$|warning: (?:could not send|message)|still being retried|will be retried|"
     r"verzögert|retardé|отложен"
 )

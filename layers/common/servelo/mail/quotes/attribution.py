@@ -42,17 +42,17 @@ _GLUED = pattern(
 
 
 @lru_cache(maxsize=1)
-def _verbs() -> re.Pattern[str]:
+def _verbs() -> tuple[tuple[str, tuple[tuple[str, bool], ...]], ...]:
+    """Verbs of writing, below the shortest verb that stands in each ("napsal" in "napsala je").
+
+    Each with whether it may touch the name before it: some scripts part no words.
+    """
     words = {verb.casefold().rstrip(":") for verbs in lexicon.WROTE.values() for verb in verbs}
-    ordered = sorted(words, key=lambda verb: (-len(verb), verb))
-    spaced = [v for v in ordered if v.isascii() or not _joined_script(v)]
-    joined = [v for v in ordered if _joined_script(v)]
-    # Where words are not parted by spaces, a verb may touch the name before it.
-    pattern = (
-        r"(?<![^\W\d_])(?:" + "|".join(map(re.escape, spaced)) + r")(?![^\W_])"
-        r"|(?:" + "|".join(map(re.escape, joined)) + ")"
-    )
-    return re.compile(pattern)
+    below: dict[str, list[tuple[str, bool]]] = {}
+    for verb in sorted(words, key=len):
+        shortest = next((short for short in below if short in verb), verb)
+        below.setdefault(shortest, []).append((verb, _joined_script(verb)))
+    return tuple((shortest, tuple(verbs)) for shortest, verbs in below.items())
 
 
 def _joined_script(verb: str) -> bool:
@@ -206,10 +206,32 @@ def looks_introducing(text: str) -> bool:
 
 
 def _last_verb(outside: str) -> tuple[int, int] | None:
-    found = None
-    for match in _verbs().finditer(outside):
-        found = match
-    return (found.start(), found.end()) if found is not None else None
+    """Return (start, end) of the last verb, of those at one place the longest.
+
+    Looked for one by one: as one pattern they took longer to compile than all else of a reply took to read.
+    """
+    found: list[tuple[int, bool, int]] = []
+    for shortest, verbs in _verbs():
+        if shortest not in outside:
+            continue
+        for verb, joined in verbs:
+            start = outside.find(verb)
+            while start >= 0:
+                end = start + len(verb)
+                if joined or not (_is_letter(outside[start - 1 : start]) or outside[end : end + 1].isalnum()):
+                    found.append((start, joined, -end))
+                start = outside.find(verb, start + 1)
+    last = None
+    position = 0
+    for start, _, minus_end in sorted(found):
+        if start >= position:  # none begins within another
+            last = start, -minus_end
+            position = -minus_end
+    return last
+
+
+def _is_letter(sign: str) -> bool:
+    return sign.isalnum() and not sign.isdecimal()
 
 
 def _only_person(after: str) -> bool:
