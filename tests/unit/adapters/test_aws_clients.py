@@ -7,7 +7,7 @@ import botocore.session
 import pytest
 from botocore.awsrequest import AWSPreparedRequest, AWSResponse
 from botocore.config import Config
-from botocore.exceptions import ClientError
+from botocore.exceptions import ClientError, FlexibleChecksumError
 
 from servelo.adapters import aws_clients
 
@@ -137,3 +137,98 @@ def test_the_endpoint_of_an_operation_is_resolved_once():
     first = resolve(operation_model=model, call_args={}, request_context={})
     assert first is resolve(operation_model=model, call_args={}, request_context={})
     assert "https://sqs.eu-west-1.amazonaws.com" == first.url
+
+
+class Raw:
+    """The stream below an answer of S3."""
+
+    def __init__(self, content: bytes) -> None:
+        self._content = content
+
+    def read(self, *_: Any, **__: Any) -> bytes:
+        content, self._content = self._content, b""
+        return content
+
+    def stream(self, *_: Any, **__: Any) -> Any:
+        yield self.read()
+
+
+def s3_answering(
+    status: int, content: bytes, headers: dict[str, str]
+) -> tuple[Any, list[AWSPreparedRequest]]:
+    client = aws_clients.client("s3", "eu-west-1", s3={"addressing_style": "virtual"}, **SIGNED)
+    sent: list[AWSPreparedRequest] = []
+
+    def answer(request: AWSPreparedRequest, **_: Any) -> AWSResponse:
+        sent.append(request)
+        return AWSResponse(request.url, status, headers, Raw(content))
+
+    client.meta.events.register("before-send", answer)
+    return client, sent
+
+
+def test_an_object_is_its_content_and_the_requests_id():
+    client, _ = s3_answering(200, b"mail", {"content-length": "4", "x-amz-request-id": "r1", "etag": "e"})
+
+    for _ in range(2):
+        answer = client.get_object(Bucket="mail", Key="a")
+        assert "r1" == answer["ResponseMetadata"]["RequestId"]
+        assert 200 == answer["ResponseMetadata"]["HTTPStatusCode"]
+    assert b"mail" == answer["Body"].read()
+
+
+def test_an_object_whose_checksum_is_wrong_is_still_refused():
+    headers = {"content-length": "4", "x-amz-checksum-crc32": "AAAAAA=="}
+    client, _ = s3_answering(200, b"mail", headers)
+
+    with pytest.raises(FlexibleChecksumError):
+        client.get_object(Bucket="mail", Key="a", ChecksumMode="ENABLED")["Body"].read()
+
+
+def test_a_missing_object_is_botocores_error():
+    content = b"<Error><Code>NoSuchKey</Code><Message>gone</Message></Error>"
+    client, _ = s3_answering(404, content, {"content-length": str(len(content))})
+
+    for _ in range(2):
+        with pytest.raises(client.exceptions.NoSuchKey):
+            client.get_object(Bucket="mail", Key="a")
+
+
+def test_each_bucket_is_asked_at_its_own_address():
+    client, sent = s3_answering(200, b"", {"content-length": "0"})
+
+    for bucket in ("mail", "files", "mail", "with.dots"):
+        client.get_object(Bucket=bucket, Key="a")
+
+    assert [
+        "https://mail.s3.eu-west-1.amazonaws.com/a",
+        "https://files.s3.eu-west-1.amazonaws.com/a",
+        "https://mail.s3.eu-west-1.amazonaws.com/a",
+    ] == [request.url for request in sent[:3]]
+    expected = plain("s3", "eu-west-1", s3={"addressing_style": "virtual"}, **SIGNED)
+    assert expected.generate_presigned_url("get_object", {"Bucket": "with.dots", "Key": "a"}).startswith(
+        sent[3].url
+    )
+
+
+def test_descriptions_of_services_are_what_botocore_reads():
+    loader = botocore.session.get_session().get_component("data_loader")
+    ours = aws_clients.session().get_component("data_loader")
+
+    for service in ("dynamodb", "s3", "sqs", "sesv2"):
+        for kind in ("service-2", "endpoint-rule-set-1"):
+            assert loader.load_service_model(service, kind) == ours.load_service_model(service, kind)
+
+
+def test_proxies_of_the_environment_are_used_in_lambda_too(monkeypatch):
+    monkeypatch.setenv("AWS_LAMBDA_FUNCTION_NAME", "router")
+    for name in ("HTTPS_PROXY", "https_proxy", "NO_PROXY", "no_proxy"):
+        monkeypatch.delenv(name, raising=False)
+
+    def proxies() -> Any:
+        session = aws_clients.client("sqs", "eu-west-1")._endpoint.http_session
+        return session._proxy_config._proxies
+
+    assert {} == proxies()
+    monkeypatch.setenv("HTTPS_PROXY", "http://proxy.example:3128")
+    assert "http://proxy.example:3128" == proxies()["https"]

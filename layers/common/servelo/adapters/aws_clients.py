@@ -14,6 +14,7 @@ import gzip
 import json
 import os
 import re
+from collections.abc import Callable
 from functools import cache
 from typing import Any
 
@@ -116,23 +117,26 @@ def client(service: str, region: str, **options: Any) -> Any:
     from_ = session(_ORDINARY_REGION.fullmatch(region) is not None)
     made = from_.create_client(service, region, config=Config(user_agent=from_.user_agent(), **options))
     if service in _ONE_ENDPOINT:
-        _remember_endpoints(made)
+        _remember_endpoints(made, by="")
+    if service == "s3":
+        _remember_endpoints(made, by="Bucket")
+        _plain_objects(made)
     if service == "sqs":
         plain_json(made)
     aws_requests.speed_up(made)
     return made
 
 
-def _remember_endpoints(made: Any) -> None:
-    """Let *made* resolve the endpoint of each operation once."""
+def _remember_endpoints(made: Any, by: str) -> None:
+    """Let *made* resolve the endpoint of each operation once, or for each value of its parameter *by*."""
     resolver = getattr(made, "_ruleset_resolver", None)
     resolve = getattr(resolver, "construct_endpoint", None)
     if resolver is None or resolve is None:
         return
-    found: dict[str, Any] = {}
+    found: dict[tuple[str, str], Any] = {}
 
     def construct_endpoint(operation_model: Any, call_args: Any, request_context: Any) -> Any:
-        name = operation_model.name
+        name = operation_model.name, call_args.get(by, "")
         if name not in found:
             found[name] = resolve(
                 operation_model=operation_model, call_args=call_args, request_context=request_context
@@ -140,6 +144,13 @@ def _remember_endpoints(made: Any) -> None:
         return found[name]
 
     resolver.construct_endpoint = construct_endpoint
+
+
+def _plain_objects(made: Any) -> None:
+    """Let a client of S3 answer GetObject with the object, without the forty things its header may say."""
+    endpoint = getattr(made, "_endpoint", None)
+    if endpoint is not None and hasattr(endpoint, "_response_parser_factory"):
+        endpoint._response_parser_factory = _Parsers(endpoint._response_parser_factory, _ObjectParser)
 
 
 def plain_json(made: Any) -> None:
@@ -157,7 +168,7 @@ def plain_json(made: Any) -> None:
     if endpoint is None or not hasattr(endpoint, "_response_parser_factory"):
         return
     made._serializer = _JsonSerializer(made.meta.service_model.metadata)
-    endpoint._response_parser_factory = _JsonParsers(endpoint._response_parser_factory)
+    endpoint._response_parser_factory = _Parsers(endpoint._response_parser_factory, _JsonParser)
 
 
 class _JsonSerializer:
@@ -177,14 +188,15 @@ class _JsonSerializer:
         }
 
 
-class _JsonParsers:
+class _Parsers:
     """Stands where botocore makes a parser for each answer."""
 
-    def __init__(self, factory: Any) -> None:
+    def __init__(self, factory: Any, ours: Callable[[Any], Any]) -> None:
         self._factory = factory
+        self._ours = ours
 
     def create_parser(self, protocol: str) -> Any:
-        return _JsonParser(self._factory.create_parser(protocol))
+        return self._ours(self._factory.create_parser(protocol))
 
 
 class _JsonParser:
@@ -194,14 +206,28 @@ class _JsonParser:
     def parse(self, response: Any, shape: Any) -> Any:
         if response["status_code"] >= 300:
             return self._parser.parse(response, shape)
-        headers = response["headers"]
         parsed = json.loads(response["body"] or b"{}")
-        parsed["ResponseMetadata"] = {
-            "RequestId": headers.get("x-amzn-requestid", ""),
-            "HTTPStatusCode": response["status_code"],
-            "HTTPHeaders": headers,
-        }
+        parsed["ResponseMetadata"] = _metadata(response, "x-amzn-requestid")
         return parsed
+
+
+class _ObjectParser:
+    def __init__(self, parser: Any) -> None:
+        self._parser = parser
+
+    def parse(self, response: Any, shape: Any) -> Any:
+        if response["status_code"] != 200 or getattr(shape, "name", "") != "GetObjectOutput":
+            return self._parser.parse(response, shape)
+        return {"Body": response["body"], "ResponseMetadata": _metadata(response, "x-amz-request-id")}
+
+
+def _metadata(response: Any, request_id: str) -> dict[str, Any]:
+    headers = response["headers"]
+    return {
+        "RequestId": headers.get(request_id, ""),
+        "HTTPStatusCode": response["status_code"],
+        "HTTPHeaders": headers,
+    }
 
 
 def _base64(value: bytes) -> str:
