@@ -80,8 +80,8 @@ FAILED = [
         "unknown",
         "unknown",
         "",
-        "The server never said whether it took the mail. Ask the recipient before you choose Retry: it may "
-        "arrive twice.",
+        "The server never said whether it took the mail. Ask the recipient before you choose Send again: it "
+        "may arrive twice.",
         "notification",
         "globex",
         "smtp",

@@ -141,7 +141,7 @@ DELIVERY_REMEDIES: Mapping[DeliveryState, str] = {
     DeliveryState.ACCEPTED: "",
     DeliveryState.DELIVERED: "",
     DeliveryState.UNKNOWN: "The server never said whether it took the mail. Ask the recipient before you "
-    "choose Retry: it may arrive twice.",
+    "choose Send again: it may arrive twice.",
     DeliveryState.DEFERRED: "It is tried again by itself. Choose Retry to try now.",
     DeliveryState.BOUNCED: "Check the address with the recipient by another way, then choose Retry.",
     DeliveryState.COMPLAINED: "The recipient marked the mail as spam. Speak to them before you write again.",

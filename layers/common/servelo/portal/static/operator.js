@@ -31,7 +31,7 @@ function tenants(box, { api, signal }) {
 function queues(box, { api, signal }) {
   const NAMES = { inbound: "Mail coming in", outbound: "Mail going out", feedback: "What became of mail sent" };
   const list = paged(() => api.operator.queues(signal), (queue) => el("li", null, el("div", { class: "grow" }, el("div", { class: "name" }, NAMES[queue.name] ?? queue.name), el("div", { class: "soft small" }, `${queue.waiting} being worked on`)),
-    el("span", { class: `tag ${queue.dead ? "bad" : "good"}` }, queue.dead ? `${queue.dead} could not be worked on` : "nothing dead"),
+    el("span", { class: `tag ${queue.dead ? "bad" : "good"}` }, queue.dead ? `${queue.dead} could not be worked on` : "Nothing waits"),
     queue.dead ? button("Redrive", async () => { const answer = await api.operator.redrive(queue.name); toast(`${answer.moved} sent on their way again.`); list.again(); }, { kind: "slim", image: "retry" }) : null), () => empty("list", "No queues", "None is known."));
   replace(box, el("section", { class: "card" }, el("h2", null, "Dead-letter queues"), el("p", { class: "soft" }, "What could not be worked on after several tries waits here for fourteen days. Mend the cause first, then redrive: doing something twice makes nothing twice."), list));
 }

@@ -25,7 +25,7 @@ function general(box, { api, signal, can }) {
       name: field("Organisation name", { name: "name", value: settings.name, required: true, maxlength: "100" }),
       notify_email: field("Portal Notify Email", { name: "notify_email", kind: "email", value: settings.notify_email, hint: "New mail is announced to this address and nowhere else. Empty: all admins are told." }),
       colour: field("Colour", { name: "colour", kind: "color", value: settings.colour || "#2457d6", hint: "In mails, in the customers' portal, and here." }),
-      logo_url: field("Logo address", { name: "logo_url", kind: "url", value: settings.logo_url, hint: "https address of a PNG or JPEG, best about 320 × 80." }),
+      logo_url: field("Logo address", { name: "logo_url", kind: "url", value: settings.logo_url, hint: "https address of a PNG or JPEG, best about 320 × 80." }),
       locale: field("Language of mails", { name: "locale", kind: "select", value: settings.locale || "en", options: LOCALES, hint: "For the fixed words in mails and in the customers' portal." }),
       next_ticket_number: field("Next ticket number", { name: "next_ticket_number", kind: "number", min: "1", max: "999999999", value: settings.next_ticket_number ?? "", hint: "Can only be raised." }),
       reopen_days: field("Reopen within (days)", { name: "reopen_days", kind: "number", min: "0", max: "3650", value: settings.reopen_days ?? 30, hint: "An answer to a ticket closed longer ago opens a new, linked one." }),
@@ -131,7 +131,7 @@ function blocked(box, { api, signal }) {
 }
 
 export function suppressions(box, { api, signal, can }) {
-  const list = paged((cursor) => api.suppressions.list({ cursor }, signal), (one) => el("li", null, el("div", { class: "grow" }, el("div", { class: "name" }, one.email), el("div", { class: "soft small" }, [one.reason, one.detail].filter(Boolean).join(": "), one.expires_at ? [" · until ", moment(one.expires_at)] : "")),
+  const list = paged((cursor) => api.suppressions.list({ cursor }, signal), (one) => el("li", null, el("div", { class: "grow" }, el("div", { class: "name" }, one.email), el("div", { class: "soft small" }, [plain(one.reason), one.detail].filter(Boolean).join(": "), one.expires_at ? [" · until ", moment(one.expires_at)] : "")),
     can("technician") ? null : button("Lift", async () => { await api.suppressions.lift(one.email); toast(`Mail to ${one.email} goes out again.`); list.again(); }, { kind: "slim" })), () => empty("mail", "No address is suppressed", "When mail to an address comes back for good, nothing more is sent to it until you lift it here."));
   replace(box, el("section", { class: "card" }, el("h2", null, "Suppressed addresses"), el("p", { class: "soft" }, "Mail to these came back or was reported as spam, so none is sent. Sending on would harm the delivery of all your mail."), list));
 }

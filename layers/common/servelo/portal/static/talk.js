@@ -158,7 +158,7 @@ export function talk(pane, number, context) {
   function why(comment) {
     return dialog("Why this mail is here", () => {
       const box = el("div", { class: "stack" }, waiting());
-      api.inbound.open(comment.inbound_id, signal).then((record) => replace(box, whyBox(record), el("a", { href: `/settings/received/${encodeURIComponent(record.id)}` }, "Open the record")), (problem) => replace(box, failure(problem)));
+      api.inbound.open(comment.inbound_id, signal).then((record) => replace(box, whyBox(record), el("div", { class: "actions" }, el("a", { href: `/settings/received/${encodeURIComponent(record.id)}` }, "Open the record"))), (problem) => replace(box, failure(problem)));
       return box;
     }, { broad: true });
   }
