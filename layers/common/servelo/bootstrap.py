@@ -359,9 +359,10 @@ def read_nothing() -> None:
     from servelo.mail.inbound import read_mail
 
     read_mail(
-        b"From: a@b.example\r\nSubject: =?utf-8?q?x?=\r\nMIME-Version: 1.0\r\nContent-Type: multipart/alternative; "
-        b"boundary=b\r\n\r\n--b\r\n\r\nx\r\n\r\nOn Mon, 1 Jan 2024 a@b.example wrote:\r\n> y\r\n--b\r\n"
-        b"Content-Type: text/html\r\n\r\n<p>x</p><blockquote type=cite>y</blockquote>\r\n--b--\r\n"
+        b"From: a@b.example\r\nSubject: =?utf-8?q?x?=\r\nMIME-Version: 1.0\r\n"
+        b"Content-Type: multipart/alternative; boundary=b\r\n\r\n"
+        b"--b\r\n\r\nx\r\n\r\nOn Mon, 1 Jan 2024 a@b.example wrote:\r\n> y\r\n"
+        b"--b\r\nContent-Type: text/html\r\n\r\n<p>x</p><blockquote type=cite>y</blockquote>\r\n--b--\r\n"
     )
 
 
