@@ -410,11 +410,11 @@ def _render(
         "from_": _line(content, "from"),
         "to": _line(content, "to"),
     }
-    environment = _environment()
-    html = environment.get_template(f"{kind.value}.html.j2").render(values)
+    templates = environment()
+    html = templates.get_template(f"{kind.value}.html.j2").render(values)
     words = values["text"]
     place = _TEXT_PLACE if words else ""
-    draft = environment.get_template(f"{kind.value}.txt.j2").render(values, text=place)
+    draft = templates.get_template(f"{kind.value}.txt.j2").render(values, text=place)
     plain = _BLANK_LINES.sub("\n\n", draft).strip("\n")
     return plain.replace(_TEXT_PLACE, str(words)) + "\n", html
 
@@ -442,7 +442,7 @@ def _readable_on(colour: str) -> str:
 
 
 @lru_cache(maxsize=1)
-def _environment() -> Environment:
+def environment() -> Environment:
     """Make the template environment once; Jinja2 keeps compiled templates in it.
 
     Jinja2 is imported here because the api and router functions build no mails.
@@ -451,11 +451,14 @@ def _environment() -> Environment:
 
     from jinja2 import Environment, FileSystemLoader, StrictUndefined, select_autoescape
 
+    from servelo.mail.template_cache import FOLDER, TemplateCache
+
     folder = Path(__file__).with_name("templates")
     if not folder.is_dir():
         raise ConfigurationError("the mail templates are missing from the layer")
-    environment = Environment(
+    made = Environment(
         loader=FileSystemLoader(folder),
+        bytecode_cache=TemplateCache(folder / FOLDER),
         # A text part must not show &amp; where the HTML part does.
         autoescape=select_autoescape(enabled_extensions=("html.j2",), default=False),
         trim_blocks=True,
@@ -463,8 +466,8 @@ def _environment() -> Environment:
         auto_reload=False,
         undefined=StrictUndefined,
     )
-    environment.filters["paragraphs"] = _paragraphs
-    return environment
+    made.filters["paragraphs"] = _paragraphs
+    return made
 
 
 def _paragraphs(text: str) -> str:
