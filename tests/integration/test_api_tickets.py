@@ -1,9 +1,13 @@
 """Tickets through the API: the conversation with the mails that each step promises."""
 
 from collections.abc import Iterator
+from typing import Any
 
 import pytest
+from botocore.exceptions import ClientError
+from pynamodb.exceptions import QueryError
 
+from servelo.errors import InvalidInput, StoreUnavailable
 from tests.integration.api_desk import Desk, new_desk
 from tests.world import PASS, mail
 
@@ -349,6 +353,23 @@ def test_pages_of_tickets_and_comments_come_by_cursor(desk: Desk) -> None:
     assert "customer.example" not in theirs.text
     bad = desk.get("/api/tickets?cursor=rubbish", as_=desk.admin)
     assert (400, "bad_cursor") == (bad.status, bad.code)
+    session = desk.customer("ada@customer.example")
+    bad = desk.get("/api/portal/acme/tickets?cursor=0", bearer=session)
+    assert (400, "bad_cursor") == (bad.status, bad.code)
+
+
+def test_a_start_key_that_dynamodb_refuses_is_a_cursor_that_no_list_made(desk: Desk) -> None:
+    """moto takes any start key; DynamoDB refuses one outside the bounds of the query, or too long."""
+
+    def refused() -> list[int]:
+        answer: Any = {"Error": {"Code": "ValidationException", "Message": "starting key is invalid"}}
+        raise QueryError("Failed to query items", ClientError(answer, "Query"))
+
+    store = desk.services.store
+    with pytest.raises(InvalidInput, match="cursor"):
+        store._guard_page(refused, "MDAw")
+    with pytest.raises(StoreUnavailable):
+        store._guard_page(refused, "")
 
 
 def test_every_mail_received_says_why(desk: Desk) -> None:

@@ -236,7 +236,7 @@ class DynamoStore:
             items = list(result)
             return items, items[-1].id if result.last_evaluated_key and items else ""
 
-        items, cursor = self._guard(query)
+        items, cursor = self._guard_page(query, after)
         return [_comment(i) for i in items], cursor
 
     def comment(self, slug: str, number: int, comment_id: str) -> Comment | None:
@@ -268,6 +268,8 @@ class DynamoStore:
     ) -> tuple[list[Ticket], str]:
         """A client's tickets, the newest first; one Query and one BatchGetItem."""
         pk = keys.client(slug, client_id)[0]
+        if after and not after.startswith("TICKET#"):
+            raise _bad_cursor()
 
         def query() -> tuple[list[int], str]:
             start = {"pk": {"S": pk}, "sk": {"S": after}} if after else None
@@ -282,7 +284,7 @@ class DynamoStore:
             items = list(result)
             return [int(i.number) for i in items], items[-1].sk if result.last_evaluated_key and items else ""
 
-        numbers, cursor = self._guard(query)
+        numbers, cursor = self._guard_page(query, after)
         return self.tickets_by_number(slug, numbers), cursor
 
     def client(self, slug: str, client_id: str) -> Client | None:
@@ -1007,7 +1009,20 @@ class DynamoStore:
             last = result.last_evaluated_key
             return items, _to_cursor(last, index) if last else ""
 
-        return self._guard(query)
+        return self._guard_page(query, after)
+
+    def _guard_page(self, query: Callable[[], T], after: str) -> T:
+        """What DynamoDB says of a start key that no query of ours can have given is said of the cursor."""
+
+        def page() -> T:
+            try:
+                return query()
+            except QueryError as error:
+                if after and _code(error) == "ValidationException":
+                    raise _bad_cursor() from None
+                raise
+
+        return self._guard(page)
 
 
 def _list_under(
@@ -1028,6 +1043,10 @@ def _to_cursor(last: dict[str, Any], index: str) -> str:
     return base64.urlsafe_b64encode(raw).rstrip(b"=").decode("ascii")
 
 
+def _bad_cursor() -> InvalidInput:
+    return InvalidInput("this cursor was not made by this list", field="cursor", code="bad_cursor")
+
+
 def _from_cursor(cursor: str, index: str, partition: str) -> dict[str, Any] | None:
     """The index's partition comes from the caller's own scope, never from the cursor."""
     import base64
@@ -1040,9 +1059,7 @@ def _from_cursor(cursor: str, index: str, partition: str) -> dict[str, Any] | No
         if not all(isinstance(part, str) and part for part in (pk, sk, index_sk)):
             raise ValueError
     except (ValueError, TypeError, binascii.Error):
-        raise InvalidInput(
-            "this cursor was not made by this list", field="cursor", code="bad_cursor"
-        ) from None
+        raise _bad_cursor() from None
     return {
         "pk": {"S": pk},
         "sk": {"S": sk},
