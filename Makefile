@@ -9,13 +9,18 @@ VENV := .venv
 # The local AWS has an environment of its own; requirements-local-aws.txt says why.
 AWS_VENV := .venv/aws
 PYTHON := $(VENV)/bin/python
+PIP := $(PYTHON) -m pip install --quiet --disable-pip-version-check
+# What tests and linters need besides; `make run` does without.
+TESTS := $(VENV)/.tests
 
 .PHONY: help setup run demo test unit integration e2e browser shots first-view proof bench eval audit lock checkov lint format build validate sam-local clean
 
 help:  ## list these targets
 	@grep -hE '^[a-z0-9-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
 
-setup: $(VENV)/.installed $(AWS_VENV)/.installed  ## make the Python environments (the other targets do it by themselves)
+# Both at once: the one waits for the network while the other unpacks.
+setup:  ## make the Python environments that the system runs in (the other targets do it by themselves)
+	@$(MAKE) --no-print-directory -j2 $(VENV)/.installed $(AWS_VENV)/.installed
 
 run: setup  ## start the whole system on this machine, until Ctrl-C (docs/local.md)
 	@exec $(PYTHON) -m local
@@ -26,7 +31,7 @@ demo: setup  ## play a whole conversation over SMTP, on a running stack or on on
 # The pages are tested in a real browser, where there is one; .ci/run installs it.
 BROWSER := $(shell command -v chromium || command -v chromium-browser || command -v google-chrome || echo "$$CHROMIUM")
 
-test: setup  ## all tests: unit, integration, the whole stack, the pages in a browser
+test: setup $(TESTS)  ## all tests: unit, integration, the whole stack, the pages in a browser
 	@$(if $(BROWSER),,echo "The browser tests do NOT run: no Chromium was found (apt install chromium, or set CHROMIUM).")
 	@# Two at once, since each waits much: what plays AWS within the process, told about at the end, and the
 	@# local stack. The proofs in a process of their own: they play whole days through the handlers' caches.
@@ -39,25 +44,25 @@ test: setup  ## all tests: unit, integration, the whole stack, the pages in a br
 	echo "Waiting for tests/proof, tests/unit and tests/integration, which run beside it."; \
 	wait $$inside || failed=$$?; cat $$told; exit $$failed
 
-unit: $(VENV)/.installed  ## unit tests alone, in seconds
+unit: $(TESTS)  ## unit tests alone, in seconds
 	$(PYTHON) -m pytest tests/unit
 
-integration: $(VENV)/.installed  ## adapters and functions on moto
+integration: $(TESTS)  ## adapters and functions on moto
 	$(PYTHON) -m pytest tests/integration
 
-e2e: setup  ## the built artefact on the local AWS
+e2e: setup $(TESTS)  ## the built artefact on the local AWS
 	$(PYTHON) -m pytest tests/e2e
 
-browser: setup  ## the pages in a real browser
+browser: setup $(TESTS)  ## the pages in a real browser
 	$(PYTHON) -m pytest tests/browser
 
-shots: setup  ## pictures of every page, phone and desktop, light and dark, into ./shots
+shots: setup $(TESTS)  ## pictures of every page, phone and desktop, light and dark, into ./shots
 	$(PYTHON) -m tests.browser.shots
 
-first-view: setup  ## how long the portal's first view takes on the local stack
+first-view: setup $(TESTS)  ## how long the portal's first view takes on the local stack
 	$(PYTHON) -m tests.browser.first_view
 
-proof: setup  ## the long version of every proof (docs/reliability.md); hours
+proof: setup $(TESTS)  ## the long version of every proof (docs/reliability.md); hours
 	SERVELO_PROOF=1 $(PYTHON) -m pytest tests/unit tests/integration tests/proof tests/e2e $(if $(BROWSER),tests/browser)
 	$(PYTHON) -m tests.proof.load --mails 20000 --flood 10000
 	$(PYTHON) -m tests.proof.mutated_mails --count 100000
@@ -66,10 +71,10 @@ proof: setup  ## the long version of every proof (docs/reliability.md); hours
 	for target in read_mail part_reply parse_mailboxes verify_token read_bounce; do \
 	  $(PYTHON) -m tests.proof.fuzz_mail --seconds 720 --target $$target; done
 
-bench: setup  ## figures, as ratios within one run; PEERS=1 adds django-helpdesk
+bench: setup $(TESTS)  ## figures, as ratios within one run; PEERS=1 adds django-helpdesk
 	$(PYTHON) -m bench
 
-eval: $(VENV)/.installed  ## score reading, new words and bounces: make eval CORPORA=folder
+eval: $(TESTS)  ## score reading, new words and bounces: make eval CORPORA=folder
 	@PYTHON=$(PYTHON) bench/eval.sh $(CORPORA) $(EVAL_ARGS)
 
 audit: $(VENV)/.installed  ## known weaknesses of what the layer ships (needs pip-audit's data)
@@ -80,7 +85,7 @@ audit: $(VENV)/.installed  ## known weaknesses of what the layer ships (needs pi
 lock: $(VENV)/.installed  ## hashes of what the layer is built of, after a change of its requirements
 	$(PYTHON) layers/lock.py
 
-sam-local: setup  ## every function by sam local invoke, and start-api, where Docker runs; else by the runtime emulator
+sam-local: setup $(TESTS)  ## every function by sam local invoke, and start-api, where Docker runs; else by the runtime emulator
 	@if docker info >/dev/null 2>&1; then \
 	  $(PYTHON) -m local.sam_local; \
 	else \
@@ -88,20 +93,20 @@ sam-local: setup  ## every function by sam local invoke, and start-api, where Do
 	  $(PYTHON) -m pytest -v tests/e2e/test_runtime_emulator.py; \
 	fi
 
-lint: $(VENV)/.installed  ## ruff, mypy --strict, sam validate --lint
+lint: $(TESTS)  ## ruff, mypy --strict, sam validate --lint
 	$(VENV)/bin/ruff check .
 	$(VENV)/bin/ruff format --check .
 	$(PYTHON) -m mypy
 	$(VENV)/bin/sam validate --lint --template template.yaml --region eu-west-1
 
-format: $(VENV)/.installed  ## let ruff mend what it can
+format: $(TESTS)  ## let ruff mend what it can
 	$(VENV)/bin/ruff check --fix .
 	$(VENV)/bin/ruff format .
 
 build: $(VENV)/.installed  ## what is deployed: .aws-sam/build
 	$(VENV)/bin/sam build
 
-checkov: $(VENV)/.installed  ## the template, transformed, by checkov (in an environment of its own)
+checkov: $(TESTS)  ## the template, transformed, by checkov (in an environment of its own)
 	@[ -x $(VENV)/checkov/bin/python ] || $(PYTHON) -m venv $(VENV)/checkov
 	$(VENV)/checkov/bin/python -m pip install --quiet --disable-pip-version-check checkov==3.3.30
 	@mkdir -p .aws-sam && $(PYTHON) -m tests.sam_template > .aws-sam/transformed.json
@@ -132,14 +137,20 @@ if [ -z "$${found:-}" ]; then \
 fi
 endef
 
-$(VENV)/.installed: requirements-dev.txt layers/common/requirements.txt pyproject.toml
-	@$(find_python); \
-	[ -x $(PYTHON) ] || { echo "making $(VENV) with $$("$$found" --version)"; "$$found" -m venv $(VENV); }; \
-	$(PYTHON) -m pip install --quiet --disable-pip-version-check -r requirements-dev.txt && \
-	$(PYTHON) -m pip install --quiet --disable-pip-version-check --no-deps --editable .   # .venv/bin/servelo
+$(PYTHON):
+	@$(find_python); echo "making $(VENV) with $$("$$found" --version)"; "$$found" -m venv $(VENV)
+
+# Not compiled beforehand: a module is when it is first imported, and most of them never are.
+$(VENV)/.installed: requirements-local.txt layers/common/requirements.txt pyproject.toml | $(PYTHON)
+	@$(PIP) --no-compile -r requirements-local.txt --editable .   # .venv/bin/servelo
 	@touch $@
 
-$(AWS_VENV)/.installed: requirements-local-aws.txt | $(VENV)/.installed
-	@[ -x $(AWS_VENV)/bin/python ] || { echo "making $(AWS_VENV)"; $(PYTHON) -m venv $(AWS_VENV); }; \
-	$(AWS_VENV)/bin/python -m pip install --quiet --disable-pip-version-check -r requirements-local-aws.txt
+$(VENV)/.tests: requirements-dev.txt $(VENV)/.installed
+	@$(PIP) --no-compile -r requirements-dev.txt
+	@touch $@
+
+# Compiled: each copy of a function that starts imports anew, and writes nothing.
+$(AWS_VENV)/.installed: requirements-local-aws.txt | $(PYTHON)
+	@[ -x $(AWS_VENV)/bin/python ] || { echo "making $(AWS_VENV)"; $(PYTHON) -m venv $(AWS_VENV); }
+	@$(AWS_VENV)/bin/python -m pip install --quiet --disable-pip-version-check -r requirements-local-aws.txt
 	@touch $@
