@@ -1,8 +1,8 @@
 """schemathesis over the running stack: the OpenAPI document says what the API does, for every role.
 
 The bounded version sends the document's examples and a few generated requests to each operation; with
-``SERVELO_PROOF`` its coverage phase and many more. Left out is Send Test alone, which connects to hosts that
-are made up.
+``SERVELO_PROOF`` its coverage phase to the end (every boundary of every field, every method) and more of the
+generated. Left out is Send Test alone, which connects to hosts that are made up.
 """
 
 from __future__ import annotations
@@ -78,7 +78,9 @@ def test_schemathesis_finds_nothing(
     path = known["path"] | ({"slug": "globex"} if role == "operator" else {})
     lines = [f'"path.{name}" = {value!r}'.replace("'", '"') for name, value in path.items()]
     config = tmp_path / "schemathesis.toml"
-    config.write_text("[parameters]\n" + "\n".join(lines) + "\n")
+    # TRACE is refused by the gateway before us, as 404.
+    methods = "[phases.coverage]\nunexpected-methods = ['delete', 'get', 'patch', 'post', 'put']\n"
+    config.write_text("[parameters]\n" + "\n".join(lines) + "\n" + methods)
     command = [PROGRAM, "--config-file", config, "run", f"{stack.settings.portal_url}/openapi.json"]
     if known["tokens"][role]:
         command += ["--header", f"Authorization: Bearer {known['tokens'][role]}"]
@@ -86,7 +88,7 @@ def test_schemathesis_finds_nothing(
         command += ["--include-tag", tag]
     command += ["--exclude-operation-id", "test_smtp", "--exclude-checks", "positive_data_acceptance"]
     command += ["--phases", "examples,coverage,fuzzing" if PROOF else "examples,fuzzing"]
-    command += ["--max-examples", "50" if PROOF else "3", "--seed", "1", "--continue-on-failure"]
+    command += ["--max-examples", "10" if PROOF else "3", "--seed", "1", "--continue-on-failure"]
     command += ["--request-timeout", "60", "--suppress-health-check", "all"]
     if not PROOF:
         command += ["--no-shrink"]
