@@ -104,4 +104,10 @@ def lambda_handler(event: dict[str, Any], context: LambdaContext) -> dict[str, A
     return handle_each({"Records": without_floods(event["Records"])}, route_record)
 
 
-bootstrap.prepare(bootstrap.router, bootstrap.flood_queue, bootstrap.fair_share, bootstrap.read_nothing)
+bootstrap.prepare(
+    bootstrap.router,
+    bootstrap.flood_queue,
+    bootstrap.fair_share,
+    bootstrap.read_nothing,
+    bootstrap.ready_to_route,
+)

@@ -110,4 +110,6 @@ def feedback_handler(event: dict[str, Any], context: LambdaContext) -> dict[str,
     return handle_each(event, feedback_record)
 
 
-bootstrap.prepare(bootstrap.store, bootstrap.shared_address, bootstrap.render_nothing)
+bootstrap.prepare(
+    bootstrap.store, bootstrap.shared_address, bootstrap.render_nothing, bootstrap.ready_to_send
+)

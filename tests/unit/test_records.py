@@ -6,7 +6,7 @@ import pickle
 
 import pytest
 
-from servelo.records import dataclass, field, replace
+from servelo.records import dataclass, field, finish, replace
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,3 +117,17 @@ def test_patterns_of_a_match_statement_go_by_place():
     match Point(3, 4):
         case Point(x, y):
             assert (3, 4) == (x, y)
+
+
+def test_classes_of_a_module_can_be_finished_before_they_are_used():
+    @dataclass(frozen=True, slots=True)
+    class Early:
+        """Never made here."""
+
+        n: int
+
+    first = Early.__init__
+    finish(__name__)
+
+    assert first is not Early.__init__
+    assert 1 == Early(1).n

@@ -366,6 +366,28 @@ def read_nothing() -> None:
     )
 
 
+def ready_to_route() -> None:
+    """Finish the classes that a mail's way through the router makes objects of."""
+    from servelo import records
+
+    services = ("budgets", "compose", "decide", "ports", "route_inbound")
+    records.finish(
+        "servelo.adapters.ses_receipt", *_DOMAIN, *(f"servelo.services.{name}" for name in services)
+    )
+
+
+def ready_to_send() -> None:
+    """Finish the classes that a mail's delivery makes objects of."""
+    from servelo import records
+
+    records.finish("servelo.services.compose", "servelo.services.deliver", *_DOMAIN)
+
+
+_DOMAIN = tuple(
+    f"servelo.domain.{name}" for name in ("client", "inbound_record", "outbound", "tenant", "ticket")
+)
+
+
 def render_nothing() -> None:
     """Write a mail of no meaning: the template engine and the templates are loaded when first needed."""
     from servelo.domain.outbound import MailKind

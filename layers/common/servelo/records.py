@@ -70,19 +70,34 @@ def _made(cls: type, frozen: bool, eq: bool, kw_only: bool) -> type:
         namespace["__delattr__"] = _refuse_deleting
         namespace["__getstate__"] = _state
         namespace["__setstate__"] = _set_state
-    namespace["__init__"] = _first_init(fields, hasattr(cls, "__post_init__"))
+    namespace["__init__"] = _first_init(fields)
     made: type = type(cls)(cls.__name__, cls.__bases__, namespace)
+    _unfinished[made] = None
     return made
 
 
-def _first_init(fields: dict[str, _Field], post_init: bool) -> Callable[..., None]:
+_unfinished: dict[type, None] = {}  # their __init__ is not compiled yet
+
+
+def finish(*modules: str) -> None:
+    """Compile now what the first objects of the classes of *modules* would compile (Lambda's init phase)."""
+    for cls in [cls for cls in _unfinished if cls.__module__ in modules]:
+        _finish(cls)
+
+
+def _finish(cls: type) -> Callable[..., None]:
+    compiled = _compiled_init(cls, cls.__dict__["_record_fields"], hasattr(cls, "__post_init__"))
+    cls.__init__ = compiled  # type: ignore[misc] # this class's own, and no subclass's
+    _unfinished.pop(cls, None)
+    return compiled
+
+
+def _first_init(fields: dict[str, _Field]) -> Callable[..., None]:
     """Return an ``__init__`` that puts the compiled one in its own place."""
 
     def __init__(self: Any, *arguments: Any, **named: Any) -> None:  # noqa: N807
         owner = next(cls for cls in type(self).__mro__ if cls.__dict__.get("_record_fields") is fields)
-        compiled = _compiled_init(owner, fields, post_init)
-        owner.__init__ = compiled  # type: ignore[misc] # this class's own, and no subclass's
-        compiled(self, *arguments, **named)
+        _finish(owner)(self, *arguments, **named)
 
     return __init__
 
