@@ -58,6 +58,9 @@ def read(purpose: Purpose, token: str, ring: KeyRing, now: datetime) -> tuple[di
         raw = base64.b64decode(token + "=" * (-len(token) % 4), altchars=b"-_", validate=True)
     except (binascii.Error, ValueError):
         raise refused from None
+    # base64 leaves up to four bits unused at the end; only the one canonical spelling is ours.
+    if base64.urlsafe_b64encode(raw).rstrip(b"=") != token.encode("utf-8", "replace"):
+        raise refused
     body, tag = raw[:-TAG_BYTES], raw[-TAG_BYTES:]
     key = ring.find(body[0]) if len(body) > 6 else None
     # The tag is computed for an unknown key too, so that all refusals take the same time.
