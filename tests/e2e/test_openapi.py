@@ -78,8 +78,11 @@ def test_schemathesis_finds_nothing(
     path = known["path"] | ({"slug": "globex"} if role == "operator" else {})
     lines = [f'"path.{name}" = {value!r}'.replace("'", '"') for name, value in path.items()]
     config = tmp_path / "schemathesis.toml"
-    # TRACE is refused by the gateway before us, as 404.
-    methods = "[phases.coverage]\nunexpected-methods = ['delete', 'get', 'patch', 'post', 'put']\n"
+    # Before we are asked the gateway refuses TRACE with 404, and where no token is needed what it has no
+    # open route for with 401.
+    signed_in = role not in ("nobody", "customer")
+    methods = "'delete', 'get', 'patch', 'post', 'put'" if signed_in else "'get', 'post'"
+    methods = f"[phases.coverage]\nunexpected-methods = [{methods}]\n"
     config.write_text("[parameters]\n" + "\n".join(lines) + "\n" + methods)
     command = [PROGRAM, "--config-file", config, "run", f"{stack.settings.portal_url}/openapi.json"]
     if known["tokens"][role]:

@@ -80,6 +80,9 @@ def test_the_second_of_two_people_is_told(desk: Desk) -> None:
         ),
     ):
         assert (409, "conflict") == (second.status, second.code)
+    body, made_up = {"status": "pending", "version": 1}, {"If-Match": "x"}
+    refused = desk.call("PATCH", "/api/tickets/1", body, as_=desk.tech, headers=made_up)
+    assert (400, "bad_header") == (refused.status, refused.code)
     assert "closed" == desk.get("/api/tickets/1", as_=desk.admin).json["status"]
 
 

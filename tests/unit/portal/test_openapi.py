@@ -104,3 +104,18 @@ def test_paths_of_the_contract_are_all_there() -> None:
     """
     declared = {f"{r.method} {re.sub(r'{[^}]*}', '{}', r.path)}" for r in all_routes()}
     assert {" ".join(each.split()) for each in contract.split(",")} <= declared
+
+
+def test_what_a_kind_of_mail_needs_is_not_empty() -> None:
+    send = next(each for each in all_routes() if (each.method, each.path) == ("POST", "/api/emails"))
+    quote = next(
+        each for each in send.body_schema["anyOf"] if each["properties"]["kind"] == {"const": "quote"}
+    )
+    assert {"type": "string", "minLength": 1} == quote["properties"]["link"]
+    files = next(each for each in send.body_schema["anyOf"] if "files" in each["required"])
+    assert {"type": "array", "minItems": 1} == files["properties"]["files"]
+
+
+@pytest.mark.parametrize("name", COMPONENTS["Queue"]["properties"]["name"]["enum"])
+def test_every_queue_that_is_listed_can_be_put_back(name: str) -> None:
+    assert name == PATH_FIELDS["queue"].parse(name, "queue")

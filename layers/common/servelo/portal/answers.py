@@ -699,7 +699,7 @@ QUEUES = thing(
             thing(
                 "Queue",
                 {
-                    "name": one_of(("inbound", "outbound")),
+                    "name": one_of(("inbound", "outbound", "feedback")),
                     "waiting": noted(WHOLE, "About how many wait to be processed."),
                     "dead": noted(WHOLE, "About how many could not be processed."),
                 },

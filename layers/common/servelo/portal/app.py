@@ -121,8 +121,9 @@ class Portal:
         raw = _body(event) if route.body is not None or route.method == "POST" else b""
         body = read(_json(raw), route.body, strict=True) if route.body is not None else {}
         version = body.get("version")
-        if version is None and route.versioned and route.method != "GET":
-            version = _if_match(headers)
+        if route.versioned and route.method != "GET":
+            expected = _if_match(headers)
+            version = expected if version is None else version
         key = headers.get("idempotency-key", "")
         if "idempotency-key" in headers and not _KEY.fullmatch(key):
             raise InvalidInput(

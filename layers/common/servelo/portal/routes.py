@@ -101,7 +101,7 @@ class Route:
             found["anyOf"] = [
                 {
                     "properties": {name: {"const": value}}
-                    | {each: {"type": fields[each].schema()["type"]} for each in needed},
+                    | {each: _given(fields[each].schema()["type"]) for each in needed},
                     "required": [name, *needed],
                 }
                 for name, value, needed in self.cases
@@ -167,6 +167,12 @@ VERSION = Whole(
 def when(name: str, value: str, *needed: str) -> Case:
     """A case of a body: where *name* is *value*, the *needed* fields are given, and are not null."""
     return name, value, needed
+
+
+def _given(kind: str) -> Schema:
+    """What is needed is not empty either."""
+    least = {"string": "minLength", "array": "minItems"}.get(kind)
+    return {"type": kind} | ({least: 1} if least else {})
 
 
 _ROUTES: list[Route] = []
