@@ -73,6 +73,7 @@ class Text:
     verified: bool = True
     places: set[tuple[str, int]] = field(default_factory=set)
     team_only: bool = False  # an internal note, or held until a member accepts it
+    held: bool = False  # the portal shows it to the address that it claims to come from; no mail does
     addressed: set[str] = field(default_factory=set)  # mailed by the team on purpose
 
 
@@ -148,6 +149,7 @@ class Isolation(RuleBasedStateMachine):
                 text.places.add((outcome.slug, outcome.ticket_number))
             if outcome.outcome in (Outcome.COMMENT_HELD, Outcome.NOTE_UNVERIFIED):
                 text.team_only = True
+            text.held = text.held or outcome.outcome is Outcome.COMMENT_HELD
             if outcome.outcome is Outcome.COMMENT_TEAM:
                 assert verified, "an unproven mail spoke for the team"
                 assert self.is_member(outcome.slug, text.author)
@@ -385,9 +387,10 @@ class Isolation(RuleBasedStateMachine):
     def check_answer(self, reply: Reply, caller: str, slug: str) -> None:
         """Hold an API answer against what its caller may see."""
         for word in set(WORD.findall(reply.text)):
-            if self.texts[word].author == caller and not self.texts[word].places:
-                continue  # their own words, just written
-            assert self.may_see(word, caller), f"{caller} was answered {word} of {self.texts[word]}"
+            text = self.texts[word]
+            if text.author == caller and (text.held or not text.places):
+                continue  # their own words, just written or not yet accepted
+            assert self.may_see(word, caller), f"{caller} was answered {word} of {text}"
         if reply.status < 400 and reply.text:
             for kind, value in _ids_in(json.loads(reply.text)):
                 self.learn(slug, kind, value) if slug else None
