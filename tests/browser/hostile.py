@@ -72,17 +72,23 @@ def one_line(text: str) -> str:
     return " ".join(text.encode("utf-8", "replace").decode().replace("\x00", "").split())
 
 
-def hostile_mail(payload: str, address: str) -> EmailMessage:
-    line = one_line(payload)
+def hostile_mail(payload: str | list[str], address: str) -> EmailMessage:
+    """A mail of one payload everywhere, or of several: one file each, in text and HTML one after another."""
+    several = [payload] if isinstance(payload, str) else payload
+    line = one_line(" ".join(several))
     mail = EmailMessage()
-    mail["From"] = Address(line[:180] or "x", addr_spec=address)
+    mail["From"] = Address(one_line(several[-1])[:180] or "x", addr_spec=address)
     mail["To"] = "support@acme.example"
     mail["Subject"] = line[:500] or "x"
     mail["Message-ID"] = f"<{address}>"
     mail["X-Auto-Response-Suppress"] = "All"  # a ticket all the same, without thousands of confirmations
-    mail.set_content(payload.encode("utf-8", "replace").decode())
-    mail.add_alternative(payload.encode("utf-8", "replace").decode(), subtype="html")
-    mail.add_attachment(b"x", maintype="application", subtype="octet-stream", filename=line[:180] or "x")
+    words = [each.encode("utf-8", "replace").decode() for each in several]
+    mail.set_content("\n\n".join(words))
+    html = words[0] if len(words) == 1 else "\n".join(f"<div>{each}</div>" for each in words)
+    mail.add_alternative(html, subtype="html")
+    for each in several:
+        name = one_line(each)[:180] or "x"
+        mail.add_attachment(b"x", maintype="application", subtype="octet-stream", filename=name)
     return mail
 
 
