@@ -20,7 +20,7 @@ help:  ## list these targets
 
 # Both at once: the one waits for the network while the other unpacks.
 setup:  ## make the Python environments that the system runs in (the other targets do it by themselves)
-	@$(MAKE) --no-print-directory -j2 $(VENV)/.installed $(AWS_VENV)/.installed
+	@$(MAKE) --no-print-directory --silent -j2 $(VENV)/.installed $(AWS_VENV)/.installed
 
 run: setup  ## start the whole system on this machine, until Ctrl-C (docs/local.md)
 	@exec $(PYTHON) -m local
