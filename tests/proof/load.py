@@ -357,7 +357,7 @@ def main() -> int:
     parser.add_argument("--mails", type=int, default=300)
     parser.add_argument("--flood", type=int, default=100)
     parser.add_argument("--seconds", type=float, default=0, help="at most, of sending, for each part")
-    parser.add_argument("--concurrency", type=int, default=2, help="batches of one queue at once")
+    parser.add_argument("--concurrency", type=int, default=2, help="batches of one queue at once, 2 at least")
     parser.add_argument("--window", type=int, default=100)
     parser.add_argument("--connections", type=int, default=4)
     parser.add_argument("--json", type=Path, help="write the figures here, too")
