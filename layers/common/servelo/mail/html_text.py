@@ -23,7 +23,7 @@ MAX_OPEN_ELEMENTS = 200
 MAX_TABLE_WIDTH = 100
 MAX_LINK_CHARS = 1000
 MAX_ODD_TAGS = 40  # tags with unbalanced quotes, before quotes are no longer looked at
-MAX_TAGS = 50_000  # laid out; what follows is read block by block. A newsletter of 1 MB has some 20,000
+MAX_TAGS = 30_000  # laid out; what follows is read block by block. A newsletter of 1 MB has some 20,000
 MAX_REFERENCES = 40_000  # then only what is written in full is one: "&amp;", not "&amp"
 
 _TAG_START = pattern(r"<(?=[a-zA-Z/!?])")

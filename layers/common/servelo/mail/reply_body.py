@@ -243,11 +243,11 @@ def _end_of_words(mail: Lines, cut: int, signed: int, quoted: bytearray) -> int:
     last = signed
     while last:
         index = last - 1
-        above_quotation = last < signed or cut < len(mail.lines)
-        # A rule right above a quotation is part of it.
-        rule = above_quotation and separators.is_rule(mail.shown[index])
-        if mail.shown[index] and not quoted[index] and not bare[index] and not rule:
-            break
+        if mail.shown[index] and not quoted[index] and not bare[index]:
+            # A rule right above a quotation is part of it.
+            above_quotation = last < signed or cut < len(mail.lines)
+            if not (above_quotation and separators.is_rule(mail.shown[index])):
+                break
         last = index
     if last == signed and cut == len(mail.lines) and not mail.html:
         return (

@@ -195,10 +195,11 @@ def find_parting(mail: Lines, markers: tuple[str, ...]) -> Parting:
         if budget > 0 and attribution.may_end(text):
             found = _read_attribution(mail, index)
             if found is not None:
-                budget -= 1
                 start, end = found
                 if not _quote_follows(mail, end) and not _parts_alone(mail, start, end):
+                    budget -= IN_VAIN
                     continue
+                budget -= 1
                 mail.attribute(start, end)
                 if not _quote_follows(mail, end):
                     return Parting(start, "attribution")
