@@ -193,7 +193,7 @@ class Desk:
         with contextlib.redirect_stdout(self.worker.log):
             for _ in range(times):
                 canned, start = self.aws.seconds, time.process_time()
-                answer = handle(event, None)
+                answer = handle(event)
                 took.append((time.process_time() - start - (self.aws.seconds - canned)) * 1000)
         if answer["statusCode"] != 200:
             raise RuntimeError(f"the portal answers {answer}")

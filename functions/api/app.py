@@ -20,7 +20,7 @@ portal = Portal(bootstrap.portal_services)
 
 @logger.inject_lambda_context
 def lambda_handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
-    return portal.handle(event, context)
+    return portal.handle(event)
 
 
 bootstrap.prepare(bootstrap.portal_services)

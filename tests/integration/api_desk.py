@@ -197,7 +197,7 @@ class Desk:
             "body": raw if raw is not None else (None if body is None else json.dumps(body)),
             "isBase64Encoded": False,
         }
-        answer = self.portal.handle(event, None)
+        answer = self.portal.handle(event)
         text = answer.get("body") or ""
         if answer.get("isBase64Encoded"):
             text = base64.b64decode(text).decode("utf-8", "replace")

@@ -113,10 +113,18 @@ class Route:
         """Names in the path, in order."""
         return tuple(re.findall(r"\{(\w+)\}", self.path))
 
-    @property
-    def pattern(self) -> str:
-        """A regular expression of the paths that are this route's."""
-        return re.sub(r"\{\w+\}", "[^/]+", self.path)
+    def match(self, path: str) -> dict[str, str] | None:
+        """Return the fields of *path*, still percent-encoded, None when the path is another route's."""
+        ours, theirs = self.path.split("/"), path.split("/")
+        if len(ours) != len(theirs):
+            return None
+        found = {}
+        for part, given in zip(ours, theirs, strict=True):
+            if part.startswith("{") and given:
+                found[part[1:-1]] = given
+            elif part != given:
+                return None
+        return found
 
     @property
     def name(self) -> str:
