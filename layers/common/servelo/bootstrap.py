@@ -6,8 +6,15 @@ Each function asks for what it needs; nothing is connected before. Tests call th
 
 from __future__ import annotations
 
-import gc
 import os
+
+# As early as can be: each import below and every library's compiles patterns.
+if "AWS_LAMBDA_FUNCTION_NAME" in os.environ:
+    from servelo import pattern_cache
+
+    pattern_cache.use()
+
+import gc
 import time
 from collections.abc import Callable
 from datetime import UTC, datetime

@@ -9,10 +9,11 @@ import re
 
 TYPE_CHECKING = False  # importing typing would cost more than this module
 if TYPE_CHECKING:
+    from collections.abc import Iterator
     from re import compile as pattern  # to its users it is a pattern like any other
     from typing import Any
 
-__all__ = ["pattern"]
+__all__ = ["pattern", "unused"]
 
 _METHODS = ("findall", "finditer", "fullmatch", "match", "search", "split", "sub")
 
@@ -39,6 +40,15 @@ class _Unused(_Used):
             setattr(self, method, getattr(compiled, method))
         self.__class__ = _Used  # type: ignore[assignment] # attributes are looked up faster without __getattr__
         return getattr(compiled, name)
+
+
+def unused() -> Iterator[Any]:
+    """Yield the patterns of this process that are not compiled yet."""
+    import gc
+
+    for each in gc.get_objects():
+        if type(each) is _Unused:
+            yield each
 
 
 if not TYPE_CHECKING:
