@@ -1,8 +1,9 @@
 """How fast mails are written and sent. Run with PYTHONPATH=layers/common: python -m bench.sending
 
 Writing: the first mail of a process and the later ones. Sending: to aiosmtpd on loopback with STARTTLS and
-AUTH, over one kept connection and over a new one for each mail. Loopback has no latency, so the difference is
-what TLS and login cost the processor; over a real line each new connection costs some seven round trips more.
+AUTH, over one kept connection and over a new one for each mail; the server takes commands together
+(RFC 2920), as most do, and once it does not. Loopback has no latency, so the difference is what TLS and login
+cost the processor; over a real line each new connection costs some seven round trips more.
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
+from tests import smtp_servers
 from tests.smtp_servers import HOST, PASSWORD, USERNAME, Authority, aiosmtpd_server
 
 from servelo.adapters.smtp_transport import SmtpConnections
@@ -68,6 +70,16 @@ def run() -> dict[str, float]:
     message = mail()
     figures = {"first_mail_ms": (time.perf_counter() - start) * 1000, "octets": len(message)}
     figures["written_per_second"] = rate(mail, 500)
+    for pipelining, ending in ((True, ""), (False, "_without_pipelining")):
+        smtp_servers.PIPELINING = pipelining
+        kept, new = _by_smtp(message)
+        figures[f"kept_connection_per_second{ending}"] = kept
+        figures[f"new_connections_per_second{ending}"] = new
+    return figures
+
+
+def _by_smtp(message: bytes) -> tuple[float, float]:
+    """Return mails a second over a kept connection, and over a new one for each."""
     with tempfile.TemporaryDirectory() as folder:
         authority = Authority(Path(folder))
         with aiosmtpd_server(authority.good) as running:
@@ -88,10 +100,9 @@ def run() -> dict[str, float]:
                 connections.close()
 
             send()
-            figures["kept_connection_per_second"] = max(rate(send, 150) for _ in range(2))
+            kept = max(rate(send, 150) for _ in range(2))
             connections.close()
-            figures["new_connections_per_second"] = max(rate(send_alone, 40) for _ in range(2))
-    return figures
+            return kept, max(rate(send_alone, 40) for _ in range(2))
 
 
 def _by_ses() -> float:
@@ -165,8 +176,11 @@ def main() -> None:
     figures = run()
     print(f"first mail written in {figures['first_mail_ms']:6.1f} ms (Jinja2 imported, templates compiled)")
     print(f"later mails written   {figures['written_per_second']:8,.0f} a second")
-    print(f"sent, kept connection {figures['kept_connection_per_second']:8,.0f} a second")
-    print(f"sent, new connections {figures['new_connections_per_second']:8,.0f} a second")
+    for ending in ("", "_without_pipelining"):
+        kept = figures[f"kept_connection_per_second{ending}"]
+        new = figures[f"new_connections_per_second{ending}"]
+        print(f"sent, kept connection {kept:8,.0f} a second{ending.replace('_', ' ')}")
+        print(f"sent, new connections {new:8,.0f} a second{ending.replace('_', ' ')}")
 
 
 if __name__ == "__main__":

@@ -155,12 +155,21 @@ class Running:
 
 Server = contextlib.AbstractContextManager[Running]
 
+# Whether servers that start now take commands together (RFC 2920), and say so.
+PIPELINING = False
+
 
 # -- aiosmtpd ------------------------------------------------------------------------------------------------
 
 
 class _Handler:
     """Answers as told, ``None`` for the usual answer."""
+
+    async def handle_EHLO(  # noqa: N802
+        self, server: Any, session: Any, envelope: Any, hostname: str, responses: list[str]
+    ) -> list[str]:
+        session.host_name = hostname
+        return [*responses[:-1], "250-PIPELINING", responses[-1]] if PIPELINING else responses
 
     def __init__(self, running: Running, answers: Mapping[str, str], *, must_sign_in: bool) -> None:
         self._running = running
@@ -309,9 +318,12 @@ class _Script(threading.Thread):
     ) -> None:
         super().__init__(daemon=True, name="scripted-smtp")
         self.running = running
+        usual = dict(_USUAL)
+        if PIPELINING:
+            usual["EHLO"] = usual["EHLO"].replace(b"250-8BITMIME", b"250-PIPELINING\r\n250-8BITMIME")
         self.answers = {
             key: list(value) if isinstance(value, list) else value
-            for key, value in {**_USUAL, **answers}.items()
+            for key, value in {**usual, **answers}.items()
         }
         self.context = context
         self.stopped = threading.Event()

@@ -23,6 +23,7 @@ from servelo.adapters import smtp_transport
 from servelo.adapters.smtp_transport import SmtpConnections
 from servelo.domain.smtp import SmtpLogin
 from servelo.errors import AccountRefused, DeliveryDeferred, DeliveryUnknown
+from tests import smtp_servers
 from tests.faults import Killed
 from tests.smtp_servers import HOST, PASSWORD, USERNAME, Authority, Running, aiosmtpd_server
 
@@ -133,8 +134,11 @@ def authority(tmp_path_factory: pytest.TempPathFactory) -> Authority:
     return Authority(Path(tmp_path_factory.mktemp("authority")))
 
 
-@pytest.fixture
-def running(authority: Authority) -> Iterator[Running]:
+@pytest.fixture(params=["one by one", "together"])
+def running(
+    authority: Authority, request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch
+) -> Iterator[Running]:
+    monkeypatch.setattr(smtp_servers, "PIPELINING", request.param == "together")
     with aiosmtpd_server(authority.good) as made:
         yield made
 

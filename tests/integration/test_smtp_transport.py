@@ -6,6 +6,7 @@ import re
 import socket
 import threading
 import traceback
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -15,7 +16,7 @@ from servelo.domain.smtp import SmtpLogin
 from servelo.errors import AccountRefused, DeliveryDeferred, DeliveryFailed, DeliveryUnknown, ServeloError
 from servelo.services.smtp_settings import diagnose
 from tests import smtp_servers
-from tests.smtp_servers import ABORT, DROP, HOST, PASSWORD, USERNAME, Authority, Running
+from tests.smtp_servers import ABORT, DROP, HOST, PASSWORD, SILENCE, USERNAME, Authority, Running
 
 TABLE = Path(__file__).parents[2] / "docs" / "sending.md"
 RECIPIENT = "ada@example.org"
@@ -32,6 +33,13 @@ SECRETS = (
     base64.b64encode(f"\0{USERNAME}\0{PASSWORD}".encode()).decode(),
     "canary",
 )
+
+
+@pytest.fixture(autouse=True, params=["one by one", "together"])
+def commands(request, monkeypatch):
+    """How the servers take commands; all is the same but for the round trips."""
+    monkeypatch.setattr(smtp_servers, "PIPELINING", request.param == "together")
+    return request.param
 
 
 @pytest.fixture(scope="module")
@@ -178,8 +186,10 @@ def test_tenants_and_changed_passwords_never_share_a_connection(authority, conne
         assert 3 == running.sessions
 
 
-def test_a_refused_recipient_leaves_the_connection_usable(authority, connect):
+def test_a_refused_recipient_leaves_the_connection_usable(authority, connect, commands):
     answers = {"RCPT": [b"550 5.1.1 no such user\r\n", b"250 OK\r\n"]}
+    if commands == "together":
+        answers["DATA"] = [b"503 5.5.1 no valid recipients\r\n", b"354 go on\r\n"]
     with smtp_servers.scripted_server(authority.good, answers) as running:
         connections = connect(running)
         with pytest.raises(DeliveryFailed):
@@ -189,18 +199,79 @@ def test_a_refused_recipient_leaves_the_connection_usable(authority, connect):
         assert 1 == len(running.delivered)
 
 
-@pytest.mark.parametrize("words", [b"421 4.4.2 idle too long\r\n", DROP, b"500 what?\r\n"])
-def test_a_connection_that_died_between_two_mails_is_replaced(words, authority, connect):
-    with smtp_servers.scripted_server(authority.good, {"RSET": words}) as running:
+@pytest.mark.parametrize("commands", ["together"], indirect=True)
+def test_a_server_that_waits_for_a_mail_without_a_recipient_gets_none(authority, connect):
+    answers = {"RCPT": [b"550 5.1.1 no such user\r\n", b"250 OK\r\n"]}
+    with smtp_servers.scripted_server(authority.good, answers) as running:
         connections = connect(running)
-        _send(connections, _login(running))
+        with pytest.raises(DeliveryFailed) as caught:
+            _send(connections, _login(running))
+        assert "recipient_refused" == caught.value.code
         _send(connections, _login(running))
         assert 2 == running.sessions
-        assert 2 == len(running.delivered)
+        assert 1 == len(running.delivered)
 
 
-@pytest.mark.parametrize("verb", ["MAIL", "RCPT"])
-@pytest.mark.parametrize("words", [b"421 4.7.0 too many mails\r\n", DROP])
+@pytest.mark.parametrize("commands", ["together"], indirect=True)
+@pytest.mark.parametrize("words", [DROP, ABORT, b"nonsense\r\n"])
+def test_what_a_server_does_after_a_refusal_does_not_hide_it(words, authority, connect):
+    answers = {"MAIL": b"550 5.7.1 not you\r\n", "RCPT": words}
+    with smtp_servers.scripted_server(authority.good, answers) as running:
+        with pytest.raises(AccountRefused) as caught:
+            _send(connect(running), _login(running))
+        assert "sender_refused" == caught.value.code
+
+
+@pytest.mark.parametrize("commands", ["together"], indirect=True)
+def test_the_commands_of_a_mail_go_together_where_the_server_takes_them_so(authority, connect):
+    with smtp_servers.aiosmtpd_server(authority.good) as running:
+        attempt = connect(running).probe(
+            _login(running), MAIL, envelope_sender=USERNAME, recipient=RECIPIENT, budget_seconds=5
+        )
+    lines = list(attempt.transcript)
+    mail = next(place for place, line in enumerate(lines) if line.startswith("C: MAIL FROM:"))
+    assert [f"C: RCPT TO:<{RECIPIENT}>", "C: DATA"] == lines[mail + 1 : mail + 3]
+    assert ["S: 250 2.1.0 OK", "S: 250 2.1.5 OK"] == lines[mail + 3 : mail + 5]
+
+
+@pytest.mark.parametrize("words", [b"421 4.4.2 idle too long\r\n", DROP, SILENCE, b"500 what?\r\n"])
+def test_a_connection_that_died_after_a_refused_mail_is_replaced(words, authority, connect):
+    answers = {".": [b"554 5.7.1 spam\r\n", b"250 OK\r\n"], "RSET": words}
+    with smtp_servers.scripted_server(authority.good, answers) as running:
+        connections = connect(running)
+        with pytest.raises(DeliveryFailed):
+            _send(connections, _login(running))
+        _send(connections, _login(running))
+        assert 2 == running.sessions
+        assert 1 == len(running.delivered)
+
+
+@pytest.mark.parametrize(("first", "resets"), [(b"250 OK\r\n", 0), (b"554 5.7.1 spam\r\n", 1)])
+def test_a_connection_is_reset_after_a_mail_that_was_not_taken(first, resets, authority, connect):
+    seen = []
+    answers = {
+        ".": [first, b"250 OK\r\n"],
+        "RSET": lambda line: (seen.append(line), b"250 flushed\r\n")[1],
+    }
+    with smtp_servers.scripted_server(authority.good, answers) as running:
+        connections = connect(running)
+        with suppress(DeliveryFailed):
+            _send(connections, _login(running))
+        _send(connections, _login(running))
+        assert 1 == running.sessions
+    assert resets == len(seen)
+
+
+@pytest.mark.parametrize(
+    ("verb", "words"),
+    [
+        ("MAIL", b"421 4.7.0 too many mails\r\n"),
+        ("MAIL", DROP),
+        ("MAIL", SILENCE),
+        ("RCPT", b"421 4.7.0 too many mails\r\n"),
+        ("RCPT", DROP),
+    ],
+)
 def test_a_kept_connection_that_ends_before_the_data_costs_no_mail(verb, words, authority, connect):
     answers = {verb: [b"250 OK\r\n", words, b"250 OK\r\n"]}
     with smtp_servers.scripted_server(authority.good, answers) as running:
