@@ -59,6 +59,9 @@ HTML_BOMBS = {
     "marked signatures": "<div class=gmail_signature>x",
     "references cut short": "&x",
     "line breaks": "<br>x",
+    "attributions without a moment": "On Monday Ada wrote:<br>",
+    "quote marks": "> x<br>",
+    "signature rules": "-- <br>",
     "conditional comments": "<!--[if mso]><p>x<![endif]-->",
 }
 
