@@ -171,6 +171,7 @@ class Desk:
         headers: Mapping[str, str] | None = None,
         raw: str | None = None,
         source: str = "192.0.2.1",
+        stage: str = "$default",
     ) -> Reply:
         """Send a request. *as_* are the claims that the authorizer found, *bearer* a customer's session."""
         parts = urlsplit(path)
@@ -182,7 +183,7 @@ class Desk:
             "domainName": "desk.example",
             "http": {"method": method, "path": parts.path, "sourceIp": source},
             "requestId": f"request-{id(sent)}",
-            "stage": "$default",
+            "stage": stage,
         }
         if as_ is not None:
             context["authorizer"] = {"jwt": {"claims": dict(as_), "scopes": None}}

@@ -3,6 +3,7 @@
 import io
 import json
 import logging
+import re
 import time
 from collections.abc import Iterator
 from types import SimpleNamespace
@@ -13,6 +14,7 @@ import pytest
 from servelo.errors import StoreUnavailable
 from servelo.observability import logger
 from servelo.portal import pages
+from servelo.portal.routes import all_routes
 from tests.integration.api_desk import PASSWORD, Desk, link_in, new_desk
 from tests.integration.test_costs import Meter
 from tests.world import mail
@@ -240,6 +242,49 @@ def test_a_fault_of_ours_is_a_500_that_says_nothing(desk: Desk, monkeypatch: pyt
     reply = desk.get("/api/tickets", as_=desk.admin)
     assert (500, "internal_error") == (reply.status, reply.code)
     assert "secret" not in reply.text
+
+
+def test_a_fault_on_the_way_to_a_page_is_a_500_too(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
+    def broken(*_: Any) -> None:
+        raise RuntimeError("a secret")
+
+    monkeypatch.setattr(pages, "find", broken)
+    reply = desk.get("/tickets/7")
+    assert (500, "internal_error") == (reply.status, reply.code)
+    assert "secret" not in reply.text
+
+
+def test_a_stage_with_a_name_stands_before_the_path(desk: Desk) -> None:
+    for path, status in (
+        ("/prod/api/tickets", 200),
+        ("/prod/tickets/7", 200),
+        ("/prod", 200),
+        ("/prod/", 200),
+        ("/products", 404),
+        ("/prod/api/products", 404),
+    ):
+        assert status == desk.call("GET", path, as_=desk.admin, stage="prod").status, path
+
+
+def test_a_path_is_taken_in_parts(desk: Desk) -> None:
+    desk.world.receive(mail(), "acme@serveloapp.com")
+    for path, status in (
+        ("/api/tickets/1", 200),
+        ("/api/tickets/%31", 200),
+        ("/api/tickets/1%2F", 404),
+        ("/api/tickets/1/", 404),
+        ("/api//tickets", 404),
+        ("/api/tickets/" + "/" * 8000, 404),
+    ):
+        assert status == desk.call("GET", path, as_=desk.admin).status, path[:40]
+
+
+def test_no_path_is_of_two_routes() -> None:
+    paths = {route.path for route in all_routes()}
+    for path in paths:
+        example = re.sub(r"\{\w+\}", "-", path).split("/")
+        same = {route.path for route in all_routes() if route.match(example) is not None}
+        assert same == {path}
 
 
 def test_wrong_password_and_unknown_address_are_answered_alike(desk: Desk) -> None:

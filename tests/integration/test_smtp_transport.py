@@ -266,6 +266,9 @@ def test_a_connection_is_reset_after_a_mail_that_was_not_taken(first, resets, au
     ("verb", "words"),
     [
         ("MAIL", b"421 4.7.0 too many mails\r\n"),
+        ("MAIL", b"451 4.4.2 timeout waiting for data\r\n"),
+        ("MAIL", b"554 5.4.7 idle too long\r\n"),
+        ("MAIL", b"nonsense\r\n"),
         ("MAIL", DROP),
         ("MAIL", SILENCE),
         ("RCPT", b"421 4.7.0 too many mails\r\n"),
@@ -282,6 +285,41 @@ def test_a_kept_connection_that_ends_before_the_data_costs_no_mail(verb, words, 
         assert [b"Subject: 1\r\n\r\n", b"Subject: 2\r\n\r\n"] == [
             octets for _, _, octets in running.delivered
         ]
+
+
+def test_a_mail_refused_on_a_kept_connection_is_asked_for_once_more(authority, connect):
+    refused = b"550 5.7.1 not you\r\n"
+    with smtp_servers.scripted_server(authority.good, {"MAIL": [b"250 OK\r\n", refused]}) as running:
+        connections = connect(running)
+        _send(connections, _login(running))
+        with pytest.raises(AccountRefused) as caught:
+            _send(connections, _login(running))
+        assert "sender_refused" == caught.value.code
+        assert 2 == running.sessions
+
+
+def test_a_server_that_said_good_bye_after_the_last_mail_is_heard_before_the_next(authority, connect):
+    words = b"250 OK\r\n421 4.4.2 that was enough\r\n"
+    with smtp_servers.scripted_server(authority.good, {".": words}) as running:
+        connections = connect(running)
+        _send(connections, _login(running))
+        _send(connections, _login(running))
+        assert 2 == running.sessions == len(running.delivered)
+
+
+def test_a_kept_connection_that_is_silent_when_time_is_out_does_not_count_against_the_account(
+    authority, connect
+):
+    left = [10.0]
+    answers = {"MAIL": [b"250 OK\r\n", SILENCE]}
+    with smtp_servers.scripted_server(authority.good, answers) as running:
+        limits = TimeLimits(connect=0.4, tls=0.4, reply=0.4, answer=0.4, answer_reserve=0.3, total=3.0)
+        connections = connect(running, limits=limits, time_left=lambda: left[0])
+        _send(connections, _login(running))
+        left[0] = 0.5
+        with pytest.raises(DeliveryDeferred) as caught:
+            _send(connections, _login(running))
+        assert "no_time_left" == caught.value.code
 
 
 @pytest.mark.parametrize("words", [DROP, ABORT, b"nonsense\r\n"])

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import _sre  # type: ignore[import-not-found]
 import marshal
+import os
 import re
 import sys
 from pathlib import Path
@@ -41,12 +42,12 @@ def use(file: Path = FILE) -> bool:
     """Let ``re`` take from *file* what it would compile; return whether there is one for this interpreter."""
     try:
         content = file.read_bytes()
-    except FileNotFoundError:
+        if not content.startswith(kind()):
+            return False
+        # It came with the layer, as the byte code beside it did.
+        kept: dict[Key, Kept] = marshal.loads(content[len(kind()) :])  # noqa: S302
+    except (OSError, EOFError, ValueError, TypeError):  # none, or one that was cut
         return False
-    if not content.startswith(kind()):
-        return False
-    # It came with the layer, as the byte code beside it did.
-    kept: dict[Key, Kept] = marshal.loads(content[len(kind()) :])  # noqa: S302
     compile_ = _compiler.compile
 
     def found_or_compiled(pattern: Any, flags: int = 0) -> re.Pattern[Any]:
@@ -54,7 +55,7 @@ def use(file: Path = FILE) -> bool:
             try:
                 return made(pattern, found)
             except RuntimeError:  # the engine does not take it
-                del kept[pattern, flags]
+                kept.pop((pattern, flags), None)
         compiled: re.Pattern[Any] = compile_(pattern, flags)
         return compiled
 
@@ -75,10 +76,11 @@ def made(pattern: str | bytes, kept: Kept) -> re.Pattern[Any]:
 
 
 class Recorder:
-    """Notes in ``found`` what is compiled while it is entered."""
+    """Notes in ``found`` what is compiled while it is entered. ``checked`` holds what is right of it."""
 
     def __init__(self) -> None:
         self.found: dict[Key, Kept] = {}
+        self._asked: Key = "", 0
 
     def __enter__(self) -> Recorder:
         self._compile, self._engine = _compiler.compile, _compiler._sre
@@ -92,9 +94,13 @@ class Recorder:
         return getattr(self._engine, name)
 
     def _noted(self, pattern: Any, flags: int = 0) -> re.Pattern[Any]:
-        self._asked = pattern, int(flags)
-        compiled: re.Pattern[Any] = self._compile(pattern, flags)
-        return compiled
+        # A warning about a pattern may be shown by code that compiles its own before this one is done.
+        outer, self._asked = self._asked, (pattern, int(flags))
+        try:
+            compiled: re.Pattern[Any] = self._compile(pattern, flags)
+            return compiled
+        finally:
+            self._asked = outer
 
     def compile(self, pattern: Any, flags: int, code: list[int], *groups: Any) -> re.Pattern[Any]:
         """Stand where the compiler asks the engine."""
@@ -102,10 +108,17 @@ class Recorder:
         # What a locale says may be another's tomorrow; a pattern may be given parsed, and has no text then.
         if not flags & re.LOCALE and type(pattern) in (str, bytes) and _sre.CODESIZE == 4:
             octets = b"".join(word.to_bytes(4, sys.byteorder) for word in code)
-            kept = flags, octets, groups[0], dict(groups[1]), groups[2]
-            if made(pattern, kept) == compiled:
-                self.found[self._asked] = kept
+            self.found[self._asked] = flags, octets, groups[0], dict(groups[1]), groups[2]
         return compiled
+
+    def checked(self) -> dict[Key, Kept]:
+        """Compile all once more, and return what came out the same."""
+        same = {}
+        for key, kept in self.found.items():
+            ours, usual = made(key[0], kept), _compiler.compile(*key)
+            if ours == usual and ours.groupindex == usual.groupindex:
+                same[key] = kept
+        return same
 
 
 def _import_all() -> Iterator[str]:
@@ -122,16 +135,30 @@ def _import_all() -> Iterator[str]:
             importlib.import_module(module.name)
         except ImportError:  # a library that is built for another processor
             yield module.name
+    importlib.import_module("encodings.idna")  # of a client's first request
     try:
         from servelo.adapters import aws_clients
 
         for service in SERVICES:
             aws_clients.client(service, "eu-west-1")
-    except ImportError as error:
+    except ImportError as error:  # a Python without boto3
         yield str(error.name)
 
 
+def _without_credentials() -> None:
+    """Let nobody's credentials be looked for: no client here asks AWS for anything."""
+    for name in ("AWS_PROFILE", "AWS_DEFAULT_PROFILE"):
+        os.environ.pop(name, None)
+    os.environ.update(
+        AWS_ACCESS_KEY_ID="-",
+        AWS_SECRET_ACCESS_KEY="-",  # noqa: S106 - none
+        AWS_CONFIG_FILE=os.devnull,
+        AWS_SHARED_CREDENTIALS_FILE=os.devnull,
+    )
+
+
 def main() -> int:
+    _without_credentials()
     with Recorder() as recorder:
         left = list(_import_all())
         for pattern in unused():
@@ -142,10 +169,12 @@ def main() -> int:
             bootstrap.read_nothing()
         except ImportError as error:
             left.append(str(error.name))
-    FILE.write_bytes(kind() + marshal.dumps(recorder.found))
+    unfinished = FILE.with_suffix(".unfinished")
+    unfinished.write_bytes(kind() + marshal.dumps(recorder.checked()))
+    unfinished.replace(FILE)
     if left:
         print(f"not looked through for patterns: {', '.join(left)}", file=sys.stderr)
-    return 0 if recorder.found else 1
+    return 0
 
 
 if __name__ == "__main__":

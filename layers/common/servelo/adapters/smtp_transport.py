@@ -55,6 +55,7 @@ MAX_TRANSCRIPT_LINES = 120
 MAX_INITIAL_RESPONSE = 500  # RFC 4954 4: a command line has 512 octets
 MAX_MAILS_PER_CONNECTION = 50  # Gmail ends a session after 100, others earlier
 MAX_IDLE_SECONDS = 60.0
+REST_SECONDS = 2.0  # for the answers behind a refusal
 
 _REPLY = pattern(rb"([2-5][0-9]{2})([ -]?)(.*)", re.DOTALL)
 _ENHANCED = pattern(r"([245]\.[0-9]{1,3}\.[0-9]{1,3})\b")
@@ -385,8 +386,8 @@ class SmtpSession:
         data = _normalised(message)
         mail = f"MAIL FROM:<{envelope_sender}>{self._mail_parameters(data, envelope_sender, recipient)}"
         rcpt = f"RCPT TO:<{recipient}>"
-        if "PIPELINING" in self._extensions and not copy_to:
-            self._pipeline(mail, rcpt)
+        if "PIPELINING" in self._extensions:
+            self._pipeline(mail, rcpt, f"RCPT TO:<{copy_to}>" if copy_to else "")
             return self._hand_over(data)
         if self._reset_due and self._command("RSET").code != 250:
             raise self._lost()
@@ -396,44 +397,55 @@ class SmtpSession:
         self._command_expecting(rcpt, (250, 251))
         if copy_to:
             self.asked_for_copy = True
-            answer = self._command(f"RCPT TO:<{copy_to}>")
-            if answer.code == 421:
-                raise self._refusal(answer)
-            self.copied = answer.code in (250, 251)
+            self._note_copy(self._command(f"RCPT TO:<{copy_to}>"))
         self._stage = SmtpStage.DATA
         self._command_expecting("DATA", (354,))
         return self._hand_over(data)
 
-    def _pipeline(self, mail: str, rcpt: str) -> None:
-        """Send all commands of a mail at once, then read their answers (RFC 2920): one round trip, not four.
+    def _note_copy(self, answer: Reply) -> None:
+        if answer.code == 421:
+            raise self._refusal(answer)
+        self.copied = answer.code in (250, 251)
+
+    def _pipeline(self, mail: str, rcpt: str, rcpt_of_copy: str) -> None:
+        """Send all commands of a mail at once, then read their answers: one round trip, not three (RFC 2920).
 
         Raises:
-            SmtpFailure: the first refusal. When the server goes on to wait for the mail, it gets none and the
-                line is closed: a final dot would be a mail without a recipient.
+            SmtpFailure: the first refusal. When the server goes on to wait for the mail, the line is closed.
+                RFC 2920 3.1 has a single dot there, and trusts that no server takes it for a mail.
         """
         commands = [
             (SmtpStage.MAIL_FROM, mail, (250,)),
             (SmtpStage.RCPT, rcpt, (250, 251)),
             (SmtpStage.DATA, "DATA", (354,)),
         ]
+        if rcpt_of_copy:
+            self.asked_for_copy = True
+            commands.insert(2, (SmtpStage.RCPT, rcpt_of_copy, ()))
         resets = ["RSET"] if self._reset_due else []
         self._send_commands([*resets, *(command for _, command, _ in commands)])
-        if resets and self._answer().code != 250:
-            raise self._lost()
-        self._reset_due = True
         refusal: SmtpFailure | None = None
-        for stage, _, codes in commands:
-            if refusal is None:
+        try:
+            if resets and self._answer().code != 250:
+                raise self._lost()
+            self._reset_due = True
+            for stage, _, codes in commands:
+                if refusal is not None:
+                    # Read, so that the next mail's answers are not taken for this one's.
+                    if self._read(min(self._limits.reply, REST_SECONDS)).code == 354:
+                        raise refusal
+                    continue
                 self._stage = stage
-            try:
                 reply = self._answer()
-            except SmtpFailure as failure:
-                self.close(politely=False)
-                raise (refusal or failure) from None
-            if refusal is None and reply.code not in codes:
-                refusal = self._refusal(reply)
-            elif refusal is not None and stage is SmtpStage.DATA and reply.code == 354:
-                self.close(politely=False)
+                if not codes:
+                    self._note_copy(reply)
+                elif reply.code not in codes:
+                    refusal = self._refusal(reply)
+                    if reply.code == 421:
+                        raise refusal
+        except SmtpFailure as failure:
+            self.close(politely=False)
+            raise (refusal or failure) from None
         if refusal is not None:
             raise refusal
 
@@ -465,9 +477,11 @@ class SmtpSession:
         except SmtpFailure as failure:
             # A server that closes in the middle has often said why.
             early = self._early_reply()
+            self.close(politely=False)  # it waits for the rest of a mail
             raise (self._refusal(early) if early is not None else failure) from None
         early = self._early_reply()
         if early is not None:
+            self.close(politely=False)
             raise self._refusal(early)
         if self._budget.left() < self._limits.answer_reserve:
             raise SmtpFailure(SmtpOutcome.DEFERRED, self._stage, "no_time_left")
@@ -505,12 +519,31 @@ class SmtpSession:
         except (OSError, ValueError):
             raise self._lost() from None
 
-    def reuse(self, budget: Budget) -> None:
-        """Begin another mail with its own *budget*. After one that was not taken RSET goes ahead of it."""
+    def reuse(self, budget: Budget) -> bool:
+        """Begin another mail with its own *budget*; False when the line is closed, or has news of its own.
+
+        After a mail that was not taken RSET goes ahead of it.
+        """
+        if self.is_closed or self._has_news():
+            return False
         self._budget = budget
         self._stage = SmtpStage.MAIL_FROM
         self._transcript.clear()
         self._kept = True
+        return True
+
+    @property
+    def is_closed(self) -> bool:
+        return self._socket is None
+
+    def _has_news(self) -> bool:
+        """Whether the server has said something unasked, or has hung up."""
+        connection = self._socket
+        if self._buffer or (isinstance(connection, ssl.SSLSocket) and connection.pending()):
+            return True
+        poll = select.poll()
+        poll.register(connection, select.POLLIN)  # type: ignore[arg-type] # not closed
+        return bool(poll.poll(0))
 
     def close(self, *, politely: bool = True) -> None:
         """Say QUIT if the connection still stands, and close it. Never raises, never waits for the answer."""
@@ -537,14 +570,21 @@ class SmtpSession:
         return self._answer()
 
     def _answer(self) -> Reply:
-        """Read the answer to a command. Without the first on a kept connection, another one is tried."""
+        """Read the answer to a command.
+
+        The first on a kept connection may be the server's good-bye, in whatever words: where it is not 250,
+        the mail is tried on a new connection. So is one that is refused, which is then refused again.
+        """
         kept, self._kept = self._kept, False
-        try:
+        if not kept:
             return self._read(self._limits.reply)
+        try:
+            reply = self._read(self._limits.reply)
         except SmtpFailure:
-            if kept:
-                raise self._lost() from None
-            raise
+            raise self._lost() from None
+        if reply.code != 250:
+            raise self._lost()
+        return reply
 
     def _send_commands(self, commands: list[str], *, shown: str | None = None) -> None:
         if any(sign in command for command in commands for sign in "\r\n\0"):
@@ -863,6 +903,8 @@ class SmtpConnections:
                     or failure.stage is SmtpStage.DATA
                 ):
                     raise
+            if budget.left() <= self._limits.answer_reserve:
+                raise SmtpFailure(SmtpOutcome.DEFERRED, SmtpStage.CONNECT, "no_time_left")
         session = self._session(login, self._limits)
         try:
             session.open(budget)
@@ -894,6 +936,8 @@ class SmtpConnections:
 
     def _keep(self, key: tuple[str, bytes], session: SmtpSession) -> None:
         session.used_at = self._clock()
+        if session.is_closed:
+            return
         if session.mails >= MAX_MAILS_PER_CONNECTION:
             session.close()
             return
@@ -911,8 +955,7 @@ class SmtpConnections:
                 session = idle.pop() if idle else None
             if session is None:
                 return None
-            if self._clock() - session.used_at < MAX_IDLE_SECONDS:
-                session.reuse(budget)
+            if self._clock() - session.used_at < MAX_IDLE_SECONDS and session.reuse(budget):
                 return session
             session.close()
 

@@ -23,7 +23,7 @@ MAX_OPEN_ELEMENTS = 200
 MAX_TABLE_WIDTH = 100
 MAX_LINK_CHARS = 1000
 MAX_ODD_TAGS = 40  # tags with unbalanced quotes, before quotes are no longer looked at
-MAX_TAGS = 30_000  # laid out; what follows is read block by block. A newsletter of 1 MB has some 20,000
+MAX_TAGS = 50_000  # laid out; what follows is read block by block. A newsletter of 1 MB has some 20,000
 MAX_REFERENCES = 40_000  # then only what is written in full is one: "&amp;", not "&amp"
 
 _TAG_START = pattern(r"<(?=[a-zA-Z/!?])")
@@ -53,6 +53,7 @@ _LETTERS = frozenset(
 # For what is behind the tags that are laid out.
 _SKIPPED_OPEN = pattern(r"<(script|style|title|template|svg|math)\b[^<>]*+>", re.I)
 _NEW_LINE = pattern(r"<(?:/?(?:p|div|li|tr|h[1-6]|table|ul|ol|blockquote|pre)|br|hr|dd|dt)\b[^<>]*+>", re.I)
+_CELL = pattern(r"<t[dh]\b[^<>]*+>", re.I)
 _ANY_TAG = pattern(r"<[/!?]?[a-zA-Z\-][^<>]*+>|<!\[|<!--")
 _FULL_REFERENCE = pattern(r"&(?:#[0-9]{1,7}|#[xX][0-9a-fA-F]{1,6}|[A-Za-z][A-Za-z0-9]{1,31});")
 _SKIPPED = frozenset("script style title template svg math select iframe object applet noframes".split())
@@ -518,7 +519,8 @@ def _unlaid(html: str) -> str:
         shown.append(html[position : tag.start()])
         position = _after_element(html, tag.end(), tag[1].lower(), missing)
     shown.append(html[position:])
-    text = unescape(_ANY_TAG.sub("", _NEW_LINE.sub("\n", "".join(shown).replace("\n", " "))))
+    rows = _NEW_LINE.sub("\n", "".join(shown).replace("\n", " "))
+    text = unescape(_ANY_TAG.sub("", _CELL.sub("  ", rows)))
     return "\n".join(line for line in map(str.strip, _INVISIBLE.sub("", text).split("\n")) if line)
 
 

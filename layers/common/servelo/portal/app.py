@@ -62,20 +62,23 @@ class Portal:
         self._seconds = seconds
         self._sleep = sleep
         self._file_store: str | None = None
-        # A path that a route names in full is that route's, though another's field might hold it, too.
-        self._routes = sorted(all_routes(), key=lambda route: len(route.parameters))
+        self._routes = all_routes()
 
     def handle(self, event: Mapping[str, Any]) -> Response:
         """Answer one request of the HTTP API: payload 2.0 in and out."""
         method, path = _method(event), _path(event)
+        parts = path.split("/")
         for route in self._routes:
-            if route.method == method and (found := route.match(path)) is not None:
+            if route.method == method and (found := route.match(parts)) is not None:
                 return self._call(route, event, found)
-        if method == "GET" and path == "/healthz":
-            return _response(200, {"status": "ok"})
-        if method == "GET" and path == "/openapi.json":
-            return self._openapi(event)
-        return self._elsewhere(event)
+        try:
+            if method == "GET" and path == "/healthz":
+                return _response(200, {"status": "ok"})
+            if method == "GET" and path == "/openapi.json":
+                return self._openapi(event)
+            return self._elsewhere(event)
+        except Exception:
+            return _broken()
 
     # ---- one request -----------------------------------------------------------------------------------
 
@@ -92,11 +95,7 @@ class Portal:
                 logger.warning("request failed", error=error.code, detail=error.detail)
             response = _problem(found_problem)
         except Exception:
-            # What is logged of it holds no values: only names of classes, functions and lines.
-            logger.exception("request broke")
-            response = _problem(
-                problems.problem(500, "internal_error", "Something is wrong on our side. Try again.")
-            )
+            response = _broken()
         if route.even:
             self._sleep(-(self._seconds() - started) % 1)
         logger.info(
@@ -208,7 +207,8 @@ class Portal:
         method, path = _method(event), _path(event)
         found = pages.find(path) if method == "GET" and not path.startswith("/api") else None
         if found is None:
-            allowed = sorted(route.method for route in self._routes if route.match(path) is not None)
+            parts = path.split("/")
+            allowed = sorted(route.method for route in self._routes if route.match(parts) is not None)
             if allowed:
                 words = f"Here only {' and '.join(allowed)} can be asked for."
                 refused = _problem(problems.problem(405, "method_not_allowed", words))
@@ -239,8 +239,8 @@ def _method(event: Mapping[str, Any]) -> str:
 def _path(event: Mapping[str, Any]) -> str:
     """The path without the name of the stage, which the gateway puts before it when the stage has one."""
     path = str(event.get("rawPath") or "/")
-    stage = event.get("requestContext", {}).get("stage") or "$default"
-    return path if stage == "$default" else path.removeprefix(f"/{stage}") or "/"
+    stage = event.get("requestContext", {}).get("stage")
+    return path.removeprefix(f"/{stage}") or "/" if f"{path}/".startswith(f"/{stage}/") else path
 
 
 def _headers(event: Mapping[str, Any]) -> dict[str, str]:
@@ -343,6 +343,12 @@ def _encodable(text: str) -> bool:
     except UnicodeEncodeError:
         return False
     return True
+
+
+def _broken() -> Response:
+    """Log the exception at hand, without values: only names of classes, functions and lines. Return a 500."""
+    logger.exception("request broke")
+    return _problem(problems.problem(500, "internal_error", "Something is wrong on our side. Try again."))
 
 
 def _problem(found: dict[str, Any]) -> Response:

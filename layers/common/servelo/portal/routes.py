@@ -113,13 +113,13 @@ class Route:
         """Names in the path, in order."""
         return tuple(re.findall(r"\{(\w+)\}", self.path))
 
-    def match(self, path: str) -> dict[str, str] | None:
-        """Return the fields of *path*, still percent-encoded, None when the path is another route's."""
-        ours, theirs = self.path.split("/"), path.split("/")
-        if len(ours) != len(theirs):
+    def match(self, parts: Sequence[str]) -> dict[str, str] | None:
+        """Return the fields, still percent-encoded, of a path parted at its slashes; None of another's."""
+        ours = self.path.split("/")
+        if len(ours) != len(parts):
             return None
         found = {}
-        for part, given in zip(ours, theirs, strict=True):
+        for part, given in zip(ours, parts, strict=True):
             if part.startswith("{") and given:
                 found[part[1:-1]] = given
             elif part != given:

@@ -197,7 +197,7 @@ def find_parting(mail: Lines, markers: tuple[str, ...]) -> Parting:
             if found is not None:
                 start, end = found
                 if not _quote_follows(mail, end) and not _parts_alone(mail, start, end):
-                    budget -= IN_VAIN
+                    budget -= IN_VAIN // 2
                     continue
                 budget -= 1
                 mail.attribute(start, end)
