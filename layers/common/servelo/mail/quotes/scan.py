@@ -407,6 +407,8 @@ def _attribution_start(mail: Lines, index: int) -> int:
             continue
         if mail.quoted[start] and start != index and not mail.quoted[index]:
             break
+        if best >= 0 and text[-1] in ":：":
+            break  # it introduces something itself
         used += 1
         below = joined
         joined = f"{text} {joined}" if joined else text
