@@ -55,6 +55,13 @@ def test_while_nobody_waits_no_share_is_used_up():
     assert "" == share.waits("acme", seconds=PATIENCE_SECONDS)
 
 
+def test_a_busy_tenants_calm_day_is_no_flood():
+    share = Share()
+    assert {""} == {share.waits("globex", seconds=PATIENCE_SECONDS) for _ in range(50 * BURST)}
+    assert [""] * BURST == [share.waits("globex") for _ in range(BURST)]
+    assert "globex" == share.waits("globex")
+
+
 @pytest.mark.parametrize("local_part", ["ACME", "acme+sales", '"acme"', "acme.", token("acme")])
 def test_every_way_to_write_to_a_tenant_counts_for_it(local_part: str):
     assert "acme" == flooded().waits(local_part)

@@ -3,7 +3,8 @@
 Receipts come from SES on one queue, in the order in which mails came; SES cannot name a message group. So
 the router itself sets aside what would keep others waiting: a receipt that waited for longer than
 ``PATIENCE_SECONDS`` (where nothing is queued nobody waits) and is for a tenant of whom this process has
-routed ``BURST`` mails within ten minutes already. It goes on to the flood queue, unread, with the tenant as
+routed ``BURST`` such mails within ten minutes already. Mails for whom nobody waited count for nothing: a busy
+tenant's calm day is no flood. What is set aside goes on to the flood queue, unread, with the tenant as
 message group (SQS fair queues). What comes from there is routed whatever its share.
 
 So before a mail is routed that stands behind a flood of any length, a process routes ``BURST`` mails of the
@@ -49,7 +50,7 @@ class FairShare:
         """Return the message group under which a mail must wait, ``""`` when it is to be routed now.
 
         A mail to several tenants waits when one of them has had its share: it is part of that flood.
-        Counts what is to be routed.
+        Counts what is to be routed though others wait.
 
         Raises:
             StoreUnavailable: *exists* could not be answered.
@@ -57,16 +58,17 @@ class FairShare:
         if self._seconds() - self._since >= WINDOW_SECONDS:
             self._routed.clear()
             self._since = self._seconds()
+        if waited_seconds <= PATIENCE_SECONDS:
+            return ""
         owners = sorted({self._owner(each) for each in recipients})
-        if waited_seconds > PATIENCE_SECONDS:
-            for owner in owners:
-                if self._routed[owner] >= BURST:
-                    return owner
-                if self._is_guess(owner) and self._routed[NOBODY] >= BURST:
-                    # A slug that nobody has proven yet, while names are being guessed: now it matters.
-                    if not self._exists(owner):
-                        return NOBODY
-                    self._known.add(owner)
+        for owner in owners:
+            if self._routed[owner] >= BURST:
+                return owner
+            if self._is_guess(owner) and self._routed[NOBODY] >= BURST:
+                # A slug that nobody has proven yet, while names are being guessed: now it matters.
+                if not self._exists(owner):
+                    return NOBODY
+                self._known.add(owner)
         self._routed.update(owners)
         return ""
 
@@ -80,8 +82,7 @@ class FairShare:
             if owner == slug:
                 self._known.add(slug)
             elif slug == NOBODY and self._is_guess(owner):
-                self._routed[NOBODY] += 1
-                del self._routed[owner]
+                self._routed[NOBODY] += self._routed.pop(owner, 0)
 
     def _is_guess(self, owner: str) -> bool:
         return owner not in self._known and owner != NOBODY and owner not in ids.RESERVED_SLUGS
