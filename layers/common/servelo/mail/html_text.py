@@ -53,6 +53,7 @@ _LETTERS = frozenset(
 # For what is behind the tags that are laid out.
 _SKIPPED_OPEN = pattern(r"<(script|style|title|template|svg|math)\b[^<>]*+>", re.I)
 _NEW_LINE = pattern(r"<(?:/?(?:p|div|li|tr|h[1-6]|table|ul|ol|blockquote|pre)|br|hr|dd|dt)\b[^<>]*+>", re.I)
+_QUOTE_SIGNS = pattern(r"(?:> )*+")
 _CELL = pattern(r"<t[dh]\b[^<>]*+>", re.I)
 _ANY_TAG = pattern(r"<[/!?]?[a-zA-Z\-][^<>]*+>|<!\[|<!--")
 _FULL_REFERENCE = pattern(r"&(?:#[0-9]{1,7}|#[xX][0-9a-fA-F]{1,6}|[A-Za-z][A-Za-z0-9]{1,31});")
@@ -69,6 +70,10 @@ def unescape(text: str) -> str:
     if text.count("&") <= MAX_REFERENCES:
         return unescape_all(text)
     return _FULL_REFERENCE.sub(lambda match: _reference(match[0]), text)
+
+
+def _quote_signs(line: str) -> str:
+    return _QUOTE_SIGNS.match(line)[0]  # type: ignore[index] # nothing is a match, too
 
 
 class _Frame:
@@ -117,11 +122,8 @@ class _Frame:
             self.blank = False
             if self.lines and self.lines[-1].strip("> "):
                 # An empty line between two quoted lines is quoted as deep as the shallower of them.
-                before = self.lines[-1]
-                depth = 0
-                while prefix.startswith("> ", 2 * depth) and before.startswith("> ", 2 * depth):
-                    depth += 1
-                self.lines.append(("> " * depth).rstrip())
+                shallower = min(map(_quote_signs, (prefix, self.lines[-1])), key=len)
+                self.lines.append(shallower.rstrip())
         self.lines.append(prefix + text)
         for index, piece in enumerate(self.prefix):
             if piece and piece[0] not in "> ":
