@@ -33,8 +33,8 @@ def launch(playwright: Playwright) -> Browser:
     )
 
 
-def sign_in(page: Page, url: str, address: str, password: str = PASSWORD) -> None:
-    page.goto(url + "/")
+def sign_in(page: Page, url: str, address: str, password: str = PASSWORD, *, at: str = "/") -> None:
+    page.goto(url + at)
     page.get_by_label("E-mail address").fill(address)
     page.get_by_label("Password", exact=True).fill(password)
     page.get_by_role("button", name="Sign in").click()

@@ -73,6 +73,12 @@ def test_a_wrong_password_is_told_and_the_right_one_opens_the_list(page: Page, a
     expect(page.get_by_role("link", name="Broken teapot in order 4711")).to_be_visible()
 
 
+def test_who_signs_in_at_login_comes_to_the_list(page: Page, api: FakeApi) -> None:
+    sign_in(page, api.url, "ada@acme.example", at="/login")
+    page.wait_for_url("**/tickets")
+    expect(page.get_by_role("heading", name="Tickets")).to_be_visible()
+
+
 def test_who_is_of_a_suspended_tenant_is_told_so(page: Page, api: FakeApi) -> None:
     api.desk.suspended = True
     page.goto(api.url + "/")

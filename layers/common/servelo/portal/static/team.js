@@ -32,7 +32,7 @@ async function route() {
   const home = context.can("operator") ? "/operator" : "/tickets";
   const found = PAGES.map(([pattern, load, name, roles]) => ({ match: pattern.exec(path), load, name, roles })).find((page) => page.match);
   if (!found || !found.roles.includes(client.user?.role)) {
-    if (path !== home && (path === "/" || found)) { go(home, { instead: true }); return; }
+    if (path !== home && (path === "/" || path === "/login" || found)) { go(home, { instead: true }); return; }
     drop();
     document.title = "Not found · Servelo Mail";
     replace(main, failure({ status: 404 }));
