@@ -63,6 +63,12 @@ HTML_BOMBS = {
     "quote marks": "> x<br>",
     "signature rules": "-- <br>",
     "conditional comments": "<!--[if mso]><p>x<![endif]-->",
+    "end tags of nothing open": "<div></b>",
+    "items in items": "<li><dd>x",
+    "words between cells": "<table>x",
+    "links": "<a href=x>x",
+    "formatting without end": "<font color=red><p>x",
+    "tags with many attributes": "<p a b c d e f>",
 }
 
 

@@ -76,7 +76,7 @@ def test_one_piece_repeated_gives_no_more_text_than_html(piece: str) -> None:
     assert len(render(html)) <= 12 * len(html)
 
 
-def test_words_behind_fifty_thousand_tags_are_all_there_with_a_line_for_each_block() -> None:
+def test_words_behind_forty_thousand_tags_are_all_there_with_a_line_for_each_block() -> None:
     html = (
         "<p>x</p>" * 26_000
         + "<style>p{}</style><h1>one</h1><!-- no --> two &amp; <b>three</b><br>four &lt;5>"
@@ -87,6 +87,11 @@ def test_words_behind_fifty_thousand_tags_are_all_there_with_a_line_for_each_blo
 
 def test_of_very_many_references_those_written_in_full_are_resolved() -> None:
     assert "ЯЯ" + "&x" * 50_000 + "Я" == render("&#1071;&#x42F;" + "&x" * 50_000 + "&#1071;")
+
+
+def test_a_large_image_within_its_address_gives_no_text() -> None:
+    image = '<img alt="a plan" src="data:image/png;base64,' + "A" * 40_000 + '">'
+    assert render(f"<p>See {image * 20} here</p>") == "See " + "[a plan]" * 20 + " here"
 
 
 def test_deep_quotation_shows_twelve_levels() -> None:

@@ -191,6 +191,27 @@ def test_an_image_shown_by_its_content_id_is_inline() -> None:
     assert 'src="cid:logo%40x"' in read.html
 
 
+def test_images_within_the_html_are_files_and_take_no_room_from_the_words() -> None:
+    picture = b"\x89PNG\r\n\x1a\n" + bytes(range(256)) * 4000
+    address = "data:image/png;base64," + base64.b64encode(picture).decode()
+    page = f'<p>Look:</p><img src="{address}"><img src="{address}"><p>Does it <b>work</b>?</p>'
+    assert len(page) > 2 * inbound.MAX_TEXT_CHARS
+    found = read_mail(mail("From: a@b.example", "Content-Type: text/html; charset=utf-8", "", page))
+    assert found.text.split() == "Look: Does it work?".split()
+    (file,) = found.attachments
+    assert (file.filename, file.sniffed_type, file.inline) == ("image.png", "image/png", True)
+    assert file.content == picture
+    assert found.html.count(f'<img src="cid:{file.content_id}">') == 2
+    assert not found.warnings
+
+
+def test_what_only_calls_itself_an_image_stays_where_it_is() -> None:
+    address = "data:image/png;base64," + base64.b64encode(b"MZ" * 8000).decode()
+    found = read_mail(mail("From: a@b.example", "Content-Type: text/html", "", f'<p>a<img src="{address}">'))
+    assert not found.attachments
+    assert found.text == "a"
+
+
 def test_html_is_sanitised() -> None:
     read = read_mail(mail("Content-Type: text/html", "", "<p onclick=x>a<script>alert(1)</script></p>"))
     assert read.html == "<p>a</p>"

@@ -6,6 +6,7 @@ folder, control or direction-changing characters, no leading or trailing dots, a
 
 from __future__ import annotations
 
+import binascii
 import re
 import unicodedata
 
@@ -20,6 +21,10 @@ _INVISIBLE = pattern(
 )
 _FORBIDDEN = pattern(r'[<>:"|?*\x00-\x1f]')
 _DEVICE = pattern(r"(?:con|prn|aux|nul|com[0-9]|lpt[0-9])(?:\.|$)", re.I)
+
+# Smaller ones may stay where they are.
+_IMAGE_ADDRESS = pattern(rb"data:image/[a-z0-9.+-]{1,20};base64,([A-Za-z0-9+/=\r\n]{8000,}+)", re.I)
+_SHOWN_IMAGES = frozenset(("image/png", "image/jpeg", "image/gif", "image/webp", "image/bmp"))
 
 _MAGIC: tuple[tuple[int, bytes, str], ...] = (
     (0, b"%PDF-", "application/pdf"),
@@ -194,6 +199,30 @@ def clean_name(original: str, content_type: str, number: int) -> str:
         else:
             name = name[:MAX_NAME_CHARS].rstrip(". ")
     return name
+
+
+def take_images(html: bytes) -> tuple[bytes, list[tuple[str, str, bytes]]]:
+    """Return (*html* without its large ``data:`` images, [(content id, type, content)]) (RFC 2397).
+
+    Their places show ``cid:`` and the content id, the same for the same image.
+    """
+    from hashlib import sha256
+
+    images: dict[str, tuple[str, str, bytes]] = {}
+
+    def moved(address: re.Match[bytes]) -> bytes:
+        try:
+            content = binascii.a2b_base64(address[1])
+        except binascii.Error:
+            return address[0]
+        content_type = sniff(content)
+        if content_type not in _SHOWN_IMAGES:
+            return address[0]
+        content_id = f"image-{sha256(content).hexdigest()[:32]}"
+        images[content_id] = (content_id, content_type, content)
+        return b"cid:" + content_id.encode()
+
+    return _IMAGE_ADDRESS.sub(moved, html), list(images.values())
 
 
 def sniff(content: bytes) -> str:

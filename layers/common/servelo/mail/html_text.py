@@ -15,6 +15,10 @@ from html import unescape as unescape_all
 
 from servelo.patterns import pattern
 
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
 MAX_HTML_CHARS = 1024 * 1024
 MAX_TEXT_CHARS = 1024 * 1024
 MAX_TABLE_DEPTH = 12
@@ -22,15 +26,17 @@ MAX_PREFIXES = 12  # levels of quotation and list that are shown; deeper ones lo
 MAX_OPEN_ELEMENTS = 200
 MAX_TABLE_WIDTH = 100
 MAX_LINK_CHARS = 1000
+MAX_TAG_CHARS = 16_384  # a tag may be longer when its quotes are balanced: images within their address are
+MAX_LONG_LOOKS = 8  # for the end of such a tag, in vain
 MAX_ODD_TAGS = 40  # tags with unbalanced quotes, before quotes are no longer looked at
-MAX_TAGS = 50_000  # laid out; what follows is read block by block. A newsletter of 1 MB has some 20,000
+MAX_TAGS = 40_000  # laid out; what follows is read block by block. A newsletter of 1 MB has some 20,000
 MAX_REFERENCES = 40_000  # then only what is written in full is one: "&amp;", not "&amp"
 
 _TAG_START = pattern(r"<(?=[a-zA-Z/!?])")
 _OPEN_TAG = pattern(r"<([a-zA-Z][^\s/>]*+)((?:[^>\"']++|\"[^\"]*+\"|'[^']*+')*+)>")
 _PLAIN_TAG = pattern(r"<([a-zA-Z][^\s/>]{0,60})([^>]*+)>")
 _CLOSE_TAG = pattern(r"</([a-zA-Z][^\s/>]{0,60})[^>]*+>")
-_ATTRIBUTE = pattern(r"([^\s=\"'/>]++)\s*+=\s*+(?:\"([^\"]*+)\"|'([^']*+)'|([^\s>]++))")
+_ATTRIBUTE = pattern(r"([^\s=\"'/>]++)(?:\s*+=\s*+(?:\"([^\"]*+)\"|'([^']*+)'|([^\s>]++)))?+")
 _SPACES = pattern(r"[ \t\r\n\f\xa0]+")
 _INVISIBLE = pattern("[\u200b\ufeff\u00ad\u2060\u034f]+")
 _ONLY_INVISIBLE = pattern(r"[\s\u200b-\u200f\ufeff\u00ad\u2060\u034f]*\Z")
@@ -45,7 +51,12 @@ _BLOCKS = frozenset(
     "menu dir blockquote p pre h1 h2 h3 h4 h5 h6 hr listing plaintext".split()
 )
 _SPACED = frozenset("p h1 h2 h3 h4 h5 h6 ul ol dl blockquote pre table figure menu dir listing".split())
+_LETTER_SIGNS = frozenset("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ")
 _VOID = frozenset("area base br col embed hr img input link meta param source track wbr".split())
+_PREFORMATTED = frozenset("pre listing textarea plaintext".split())
+# Those that do more than begin a line.
+_PARTICULAR = frozenset("table tr td th a blockquote ul ol menu dir li dd q".split())
+_PLAIN_BLOCKS = _BLOCKS - _PARTICULAR
 # Elements that change letters only; without a style of their own they change nothing in a text.
 _LETTERS = frozenset(
     "b i u s em strong small big span font code tt kbd samp var sub sup mark abbr cite ins del".split()
@@ -79,7 +90,7 @@ def _quote_signs(line: str) -> str:
 class _Frame:
     """Lines of one flow of text: the mail, or one table cell."""
 
-    __slots__ = ("blank", "buffer", "deeper", "lines", "prefix")
+    __slots__ = ("blank", "buffer", "bullet", "deeper", "head", "lines", "prefix", "signs")
 
     def __init__(self) -> None:
         self.lines: list[str] = []
@@ -87,9 +98,17 @@ class _Frame:
         self.blank = False
         self.prefix: list[str] = []
         self.deeper = 0  # levels below those that are shown
+        # Of the prefix, kept because each line asks for them:
+        self.head = ""  # it in one piece
+        self.signs = ""  # its first pieces that are "> "
+        self.bullet = False  # a bullet or number is in it
 
     def indent(self, piece: str) -> None:
         if len(self.prefix) < MAX_PREFIXES:
+            if piece == "> " and len(self.signs) == len(self.head):
+                self.signs += piece
+            self.head += piece
+            self.bullet = self.bullet or piece[0] not in "> "
             self.prefix.append(piece)
         else:
             self.deeper += 1
@@ -98,7 +117,9 @@ class _Frame:
         if self.deeper:
             self.deeper -= 1
         elif self.prefix:
-            self.prefix.pop()
+            self.head = self.head[: -len(self.prefix.pop())]
+            if len(self.signs) > len(self.head):
+                self.signs = self.head
 
     def add(self, text: str) -> None:
         if text and text[0] == " " and (not self.buffer or self.buffer[-1].endswith((" ", "\n"))):
@@ -112,22 +133,23 @@ class _Frame:
             return
         text = "".join(self.buffer)
         self.buffer = []
-        if _ONLY_INVISIBLE.match(text):
-            return
-        self.line(text.strip(" "))
+        if text[0].isalnum() or not _ONLY_INVISIBLE.match(text):
+            self.line(text.strip(" "))
 
     def line(self, text: str) -> None:
-        prefix = "".join(self.prefix)
+        lines, head = self.lines, self.head
         if self.blank:
             self.blank = False
-            if self.lines and self.lines[-1].strip("> "):
+            if lines and (above := lines[-1]).strip("> "):
                 # An empty line between two quoted lines is quoted as deep as the shallower of them.
-                shallower = min(map(_quote_signs, (prefix, self.lines[-1])), key=len)
-                self.lines.append(shallower.rstrip())
-        self.lines.append(prefix + text)
-        for index, piece in enumerate(self.prefix):
-            if piece and piece[0] not in "> ":
-                self.prefix[index] = " " * len(piece)  # a bullet stands before its first line only
+                shallower = self.signs if above.startswith(self.signs) else _quote_signs(above)
+                lines.append(shallower.rstrip())
+        lines.append(head + text)
+        if self.bullet:
+            # It stands before its first line only.
+            self.prefix = [one if one[0] in "> " else " " * len(one) for one in self.prefix]
+            self.head = "".join(self.prefix)
+            self.bullet = False
 
     def gap(self) -> None:
         self.flush()
@@ -170,11 +192,15 @@ class _Renderer:
         if self.hidden:
             return
         text = unescape(raw) if "&" in raw else raw
-        text = _INVISIBLE.sub("", text)
+        # A space is the one sign of ASCII that is both white and printable.
+        plain = text.isascii() and text.isprintable() and "  " not in text
+        if not plain:
+            text = _INVISIBLE.sub("", text)
         if self.link is not None:
             self.link_text.append(text)
         if not self.pre:
-            text = _SPACES.sub(" ", text)
+            if not plain:
+                text = _SPACES.sub(" ", text)
             if text == " " and not self.frame.buffer:
                 return
             self.frame.add(text)
@@ -190,29 +216,30 @@ class _Renderer:
                     self.frame.line(whole.rstrip())
 
     def start(self, name: str, attributes: str) -> None:
-        if name == "br":
-            if not self.hidden:
+        if name in _VOID:
+            if name == "img":
+                self._image(attributes)
+            elif self.hidden:
+                pass
+            elif name == "br":
                 self.frame.line_break()
-            return
-        if name == "img":
-            self._image(attributes)
-            return
-        if name == "hr":
-            if not self.hidden:
+            elif name == "hr":
                 self.frame.flush()
                 self.frame.line("----------")
             return
-        if name in _VOID:
-            return
-        change = ""
-        style = attributes if "style" in attributes or "hidden" in attributes else ""
-        if style and _HIDDEN.search(style):
-            change = "hidden"
-            self.hidden += 1
-        elif name in ("pre", "listing", "textarea", "plaintext") or (style and _PRESERVED.search(style)):
-            change = "pre"
+        change = "pre" if name in _PREFORMATTED else ""
+        if attributes and ("style" in attributes or "hidden" in attributes):
+            if _HIDDEN.search(attributes):
+                change = "hidden"
+                self.hidden += 1
+            elif _PRESERVED.search(attributes):
+                change = "pre"
         if not self.hidden:
-            change = self._start_block(name, attributes, change)
+            if name in _PLAIN_BLOCKS:
+                self.frame.flush()
+                self.frame.blank |= name in _SPACED
+            elif name in _PARTICULAR:
+                change = self._start_particular(name, attributes, change)
         if change == "pre":
             self.pre += 1
         if len(self.open) >= MAX_OPEN_ELEMENTS:
@@ -220,7 +247,7 @@ class _Renderer:
         if change or name in _BLOCKS:
             self.open.append((name, change))
 
-    def _start_block(self, name: str, attributes: str, change: str) -> str:
+    def _start_particular(self, name: str, attributes: str, change: str) -> str:
         frame = self.frame
         if name in ("table", "tr", "td", "th"):
             self._start_table(name)
@@ -253,24 +280,21 @@ class _Renderer:
             frame.flush()
             frame.indent("    ")
             return "indent"
-        elif name == "q":
+        else:
+            assert name == "q"  # noqa: S101 - the last of _PARTICULAR
             frame.add("\u201c")
             return "q"
-        elif name in _SPACED:
-            frame.gap()
-        elif name in _BLOCKS:
-            frame.flush()
         return change
 
     def end(self, name: str) -> None:
         if name == "a":
             self._end_link()
             return
-        if name in ("br", "p") and not any(element == name for element, _ in self.open[-20:]):
+        if name in ("br", "p") and not self._is_open(name):
             if not self.hidden:
                 self.frame.line_break()
             return
-        if name not in _BLOCKS and not any(element == name for element, _ in self.open[-20:]):
+        if name not in _BLOCKS and not self._is_open(name):
             return
         self._close_open(name, ("table",) if name in ("tr", "td", "th", "li", "p", "div") else ())
         if self.hidden:
@@ -281,6 +305,9 @@ class _Renderer:
             self.frame.gap()
         elif name in _BLOCKS:
             self.frame.flush()
+
+    def _is_open(self, name: str) -> bool:
+        return any(element == name for element, _ in reversed(self.open[-20:]))
 
     def _close_open(self, name: str, barriers: tuple[str, ...]) -> None:
         """Close the nearest open *name* and what is open within it; nothing when a barrier lies between."""
@@ -446,10 +473,16 @@ def _lay_out(rows: list[list[list[str]]]) -> list[str]:
     return _trimmed(out)
 
 
+def attributes_of(text: str) -> Iterator[tuple[str, str]]:
+    """Yield (name in lower case, value as written) of each attribute in *text*, the inside of a tag."""
+    for match in _ATTRIBUTE.finditer(text):
+        yield match[1].lower(), match[2] or match[3] or match[4] or ""
+
+
 def _attribute(attributes: str, wanted: str) -> str | None:
-    for match in _ATTRIBUTE.finditer(attributes[:16384]):
-        if match[1].lower() == wanted:
-            return match[2] if match[2] is not None else match[3] if match[3] is not None else match[4]
+    for name, value in attributes_of(attributes):
+        if name == wanted:
+            return value
     return None
 
 
@@ -460,60 +493,80 @@ def render(html: str) -> str:
     """
     html = _NOT_STORABLE.sub("\ufffd", html[:MAX_HTML_CHARS])
     renderer = _Renderer()
-    position, size = 0, len(html)
-    missing: set[str] = set()  # what was searched for in vain once is not searched for again
-    odd_tags = 0
+    position = 0
     tags_left = MAX_TAGS
-    while position < size:
-        tag = html.find("<", position)
-        if tag < 0:
-            renderer.text(html[position:])
-            break
+    for start, end, name, attributes in tags(html):
         tags_left -= 1
         if tags_left < 0:
-            return f"{renderer.finish()}\n{_unlaid(html[position:])}"[:MAX_TEXT_CHARS]
-        if tag > position:
-            renderer.text(html[position:tag])
-        position = tag
-        following = html[tag + 1 : tag + 2]
-        if following.isalpha():
-            match = _OPEN_TAG.match(html, tag, tag + 16384) if odd_tags < MAX_ODD_TAGS else None
+            return f"{renderer.finish()}\n{bare_words(html[position:])}"[:MAX_TEXT_CHARS]
+        if start > position:
+            renderer.text(html[position:start])
+        position = end
+        if attributes is None:
+            renderer.end(name)
+        elif name and (name not in _LETTERS or "style" in attributes or "hidden" in attributes):
+            renderer.start(name, attributes)
+    renderer.text(html[position:])
+    return renderer.finish()
+
+
+def tags(html: str) -> Iterator[tuple[int, int, str, str | None]]:
+    """Yield (start, end, name, attributes) for each tag of *html*, in linear time; between them is text.
+
+    *name* is in lower case, *attributes* as written, None for an end tag. *name* is ``""`` for what is never
+    shown: comments, declarations, and scripts, styles and the like with all that they hold. A ``<`` that
+    begins none of these is text.
+    """
+    size = len(html)
+    missing: set[str] = set()  # what was searched for in vain once is not searched for again
+    odd_tags = 0
+    long_looks = MAX_LONG_LOOKS
+    tag = html.find("<")
+    while tag >= 0:
+        position = tag + 1
+        following = html[position : position + 1]
+        if following in _LETTER_SIGNS:
+            match = None
+            if odd_tags < MAX_ODD_TAGS:
+                match = _OPEN_TAG.match(html, tag, tag + MAX_TAG_CHARS)
+                if match is None and long_looks and tag + MAX_TAG_CHARS < size:
+                    match = _OPEN_TAG.match(html, tag)  # an image within its address
+                    long_looks -= match is None
             if match is None:
                 odd_tags += 1
-                match = _PLAIN_TAG.match(html, tag, tag + 16384)
-            if match is None:
-                renderer.text("<")
-                position += 1
-                if odd_tags > MAX_ODD_TAGS * 2:
-                    renderer.text(html[position:].replace("<", " "))
-                    break
-                continue
-            position = match.end()
-            name = match[1].lower()
-            if name in _SKIPPED:
-                position = _after_element(html, position, name, missing)
-                continue
-            if name not in _LETTERS or "style" in match[2] or "hidden" in match[2]:
-                renderer.start(name, match[2])
+                match = _PLAIN_TAG.match(html, tag, tag + MAX_TAG_CHARS)
+            if match is not None:
+                position = match.end()
+                name, attributes = match.groups()
+                name = name.lower()
+                if name in _SKIPPED:
+                    position = _after_element(html, position, name, missing)
+                    name = ""
+                yield tag, position, name, attributes
+            elif odd_tags > MAX_ODD_TAGS * 2:
+                return
         elif following == "/":
             match = _CLOSE_TAG.match(html, tag, tag + 4096)
             if match is None:
                 position = tag + 2
-                continue
-            renderer.end(match[1].lower())
-            position = match.end()
+                yield tag, position, "", ""
+            else:
+                position = match.end()
+                yield tag, position, match[1].lower(), None
         elif following in ("!", "?"):
             position = _after_comment(html, tag, missing)
+            yield tag, position, "", ""
         else:
-            # Signs of "less than": up to the next one that could begin a tag they are text.
-            found = _TAG_START.search(html, tag + 1)
-            position = found.start() if found else size
-            renderer.text(html[tag:position])
-    return renderer.finish()
+            # Signs of "less than", up to the next one that could begin a tag.
+            found = _TAG_START.search(html, position)
+            if found is None:
+                return
+            position = found.start()
+        tag = html.find("<", position)
 
 
-def _unlaid(html: str) -> str:
-    """Return the words of *html* with a line for each block, and no more layout than that."""
+def bare_words(html: str) -> str:
+    """Return the words of *html* with a line for each block, and no more layout than that. Linear time."""
     shown: list[str] = []
     position = 0
     missing: set[str] = set()

@@ -22,6 +22,7 @@ from servelo.patterns import pattern
 MAX_SUBJECT_CHARS = 998  # RFC 5322 2.1.1
 MAX_MESSAGE_IDS = 100
 MAX_TEXT_CHARS = 1024 * 1024
+MAX_HTML_BYTES = 16 * 1024 * 1024  # with the images within it
 MAX_ATTACHMENT_BYTES = 96 * 1024 * 1024  # of all files of a mail, decoded; SES takes mails of 40 MB
 MAX_WARNINGS = 50
 MAX_SHOWN_FILE_BYTES = (
@@ -387,6 +388,10 @@ def _shown_file(part: Part, *, html: bool) -> str:
 
 def _collect_text(part: Part, reading: _Reading, *, html: bool) -> list[_Words]:
     data = part.decoded(MAX_TEXT_CHARS + 1)
+    if html and b";base64," in data:
+        if len(data) > MAX_TEXT_CHARS:
+            data = part.decoded(MAX_HTML_BYTES)
+        data = _take_images(data, reading)
     if len(data) > MAX_TEXT_CHARS:
         reading.warn("A text is longer than 1 MB; its beginning is shown and the whole is attached.")
         _attach(part, _file_name(part) or ("message.html" if html else "message.txt"), reading)
@@ -415,6 +420,21 @@ def _collect_text(part: Part, reading: _Reading, *, html: bool) -> list[_Words]:
         return []
     reading.seen_words = reading.seen_words or bool(text.strip())
     return [_Words(text=text)]
+
+
+def _take_images(html: bytes, reading: _Reading) -> bytes:
+    """Keep the images that *html* holds within their addresses as files, and let it show those.
+
+    Else a pasted screenshot would take all the room that words have.
+    """
+    shorter, images = files.take_images(html)
+    kept = {one.content_id for one in reading.attachments}
+    for content_id, content_type, content in images:
+        if content_id not in kept:
+            kept.add(content_id)
+            name = f"image.{content_type.rpartition('/')[2]}"
+            _keep(reading, name, content_type, content, content_id=content_id, inline=True)
+    return shorter
 
 
 def _plain_of_enriched(text: str) -> str:

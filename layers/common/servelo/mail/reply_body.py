@@ -357,7 +357,7 @@ def _join_wrapped_quotes(mail: Lines, end: int) -> None:
         if quoted[index - 1] and quoted[index + 1] and mail.shown[index] and not mail.attributed[index]:
             text, before = mail.shown[index], lines[index - 1]
             if (
-                _LINK_LINE.match(text)
+                (text[0] in "<([" and _LINK_LINE.match(text))
                 or (len(before) >= 55 and text[0].islower())
                 or (before.rfind("(") > before.rfind(")") and ")" in text and " " not in text)
                 or (before.rfind("<http") > max(before.rfind("> "), 0) and ">" in text)

@@ -20,8 +20,11 @@ if TYPE_CHECKING:
     import nh3
 
 MAX_HTML_CHARS = 1024 * 1024
-MAX_NESTING = 400  # html5ever's cost grows with the square of it: 50,000 open <div> take 9 s
-MAX_REFERENCES = 40_000  # and with the square of the character references in one text: 1 M take 20 s
+# html5ever's cost can grow with the square of these, so larger mails are nested by us first.
+MAX_BROKEN_TAGS = 1000
+MAX_BROKEN_CHARS = 40_000
+MAX_GROWTH = 3  # times the input: formatting that is opened anew in each paragraph can make it more
+MAX_REFERENCES = 40_000  # in one text: html5ever's cost grows with their square, too, 1 M take 20 s
 
 _TAGS = frozenset(
     "a abbr acronym address article aside b bdi bdo big blockquote br caption center cite code col colgroup "
@@ -80,26 +83,37 @@ def sanitise(html: str, *, allow_remote: bool = False) -> str:
     """Return *html* without anything that runs, fetches, or leaves its place.
 
     With *allow_remote* images of http(s) addresses keep their ``src``; without it their address is in
-    ``data-src``. At most 1 M characters are read; what is nested deeper than 400 elements is returned as its
-    text alone. Never raises.
+    ``data-src``. At most 1 M characters are read. HTML that no mail program would write (a million open
+    elements, character references without end) keeps its words alone. Never raises.
     """
     html = html[:MAX_HTML_CHARS]
     if html.count("&") > MAX_REFERENCES:
         html = _REFERENCE.sub(
             _letter, html
         )  # programs that write every letter of Cyrillic text as a reference
-    if html.count("&") > MAX_REFERENCES or too_deep(html):
-        return f"<pre>{html_entities.escape(_bare_text(html))}</pre>"
+    if html.count("&") > MAX_REFERENCES:
+        return _bare(html)
     cleaner = _cleaners.get(allow_remote)
     if cleaner is None:
         cleaner = _cleaners[allow_remote] = _build_cleaner(allow_remote)
-    clean = cleaner.clean(html)
+    clean = None
+    if len(html) <= MAX_BROKEN_CHARS and html.count("<") <= MAX_BROKEN_TAGS:
+        clean = cleaner.clean(html)
+    if clean is None or len(clean) > MAX_GROWTH * len(html) + MAX_BROKEN_CHARS:
+        from servelo.mail.html_nesting import well_nested
+
+        nested = well_nested(html, _TAGS, _ATTRIBUTES)
+        if nested is None:
+            return _bare(html)
+        clean = cleaner.clean(nested)
     return clean.replace(f' src="{_MARK}', ' data-src="') if _MARK in clean else clean
 
 
-def _bare_text(html: str) -> str:
-    """Return the text of hostile HTML; its layout is worth no time."""
-    return html_entities.unescape(re.sub(r"<[^<>]*+>", " ", html)).strip()
+def _bare(html: str) -> str:
+    """Return the words of hostile HTML; its layout is worth no time."""
+    from servelo.mail.html_text import bare_words
+
+    return f"<pre>{html_entities.escape(bare_words(html))}</pre>"
 
 
 _REFERENCE = pattern(r"&(?:#[0-9]{3,7}|#[xX][0-9a-fA-F]{2,6}|[A-Za-z]{3,8});")
@@ -146,28 +160,3 @@ def _build_cleaner(allow_remote: bool) -> nh3.Cleaner:
         filter_style_properties=set(_STYLES),
         url_relative="pass_through",
     )
-
-
-_TAG = pattern(r"<(/?)([a-zA-Z][a-zA-Z0-9]*)")
-# Void elements, and those whose end a browser supplies: they do not pile up.
-_NOT_NESTING = frozenset(
-    "area base br col embed hr img input link meta param source track wbr p li td tr th dt dd option tbody "
-    "thead tfoot html body head".split()
-)
-
-
-def too_deep(html: str) -> bool:
-    """Return whether *html* nests more than 400 elements, counted by its tags, in linear time."""
-    if html.count("<") <= MAX_NESTING:
-        return False
-    depth = 0
-    for closing, name in _TAG.findall(html):
-        if name.lower() in _NOT_NESTING:
-            continue
-        if not closing:
-            depth += 1
-            if depth > MAX_NESTING:
-                return True
-        elif depth:
-            depth -= 1
-    return False

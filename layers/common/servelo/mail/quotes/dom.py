@@ -18,6 +18,7 @@ from servelo.records import dataclass, field
 BEGIN, END, REST, ATTRIBUTION, BARE, SIGNATURE = "\ufdd0", "\ufdd1", "\ufdd2", "\ufdd3", "\ufdd4", "\ufdd5"
 _SIGNS = pattern("[\ufdd0-\ufddf]")
 MAX_HTML_CHARS = 1024 * 1024
+MAX_KINDS = 2000  # different tags of a mail that are not looked at again
 MAX_OPEN = 2000  # elements whose ends are looked for
 _INDENTED, _INDENT_END = "indented", "</div>"
 
@@ -130,6 +131,7 @@ def _mark(html: str, words_only: bool) -> str:
     out: list[str] = []
     position = 0
     open_elements: list[tuple[str, str]] = []
+    kinds: dict[tuple[str, str], str] = {}  # mails repeat their tags
     for match in islice(_TAG.finditer(html), MAX_TAGS):  # further tags are not laid out either
         name = match[2].lower()
         if name not in _ELEMENTS and not (words_only and name in ("a", "li", "img", "hr", "q", "ul", "ol")):
@@ -150,7 +152,12 @@ def _mark(html: str, words_only: bool) -> str:
             position = match.end()
             if name != "hr":
                 continue
-        kind = _kind(name, match[3])
+        attributes = match[3]
+        kind = kinds.get((name, attributes))
+        if kind is None:
+            kind = _kind(name, attributes)
+            if len(kinds) < MAX_KINDS:
+                kinds[name, attributes] = kind
         if kind == _INDENTED and len(open_elements) < MAX_OPEN:
             # Laid out as a quotation it would be taken for one.
             open_elements.append((name, _INDENT_END))
@@ -166,7 +173,7 @@ def _mark(html: str, words_only: bool) -> str:
         if kind:
             out.append(html[position : match.end()] + kind)
             position = max(position, match.end())
-        if name not in ("hr", "p") and not match[3].endswith("/") and len(open_elements) < MAX_OPEN:
+        if name not in ("hr", "p") and not attributes.endswith("/") and len(open_elements) < MAX_OPEN:
             open_elements.append((name, ""))
     if not out:
         return original

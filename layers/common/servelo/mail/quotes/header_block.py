@@ -36,6 +36,12 @@ def _roles() -> dict[str, str]:
     return roles
 
 
+@lru_cache(maxsize=1)
+def names_of_to() -> frozenset[str]:
+    """Return the names of the field "To" in all languages, as ``str.casefold`` gives them."""
+    return frozenset(name for name, role in _roles().items() if role == "to")
+
+
 def role_of(label: str) -> str:
     """Return the role of a field's name that stands alone, without its colon; ``""`` when it is none."""
     return _roles().get(label.casefold(), "")

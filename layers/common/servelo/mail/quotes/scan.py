@@ -112,6 +112,7 @@ def find_parting(mail: Lines, markers: tuple[str, ...]) -> Parting:
     lines, shown, quoted, bare = mail.lines, mail.shown, mail.quoted, mail.bare
     evidence = bool(mail.rest or mail.begins)
     budget = BUDGET
+    names_of_to = header_block.names_of_to()
     behind = 0  # lines before this one belong to an attribution already
     for index, text in enumerate(shown):
         if not text or index < behind:
@@ -170,7 +171,7 @@ def find_parting(mail: Lines, markers: tuple[str, ...]) -> Parting:
                 forward = first == ">" and not mail.attributions
                 return Parting(index, "forward" if forward else "headers")
             continue
-        if len(text) <= 24 and index > 1 and budget > 0 and header_block.role_of(text) == "to":
+        if len(text) <= 24 and index > 1 and budget > 0 and text.casefold() in names_of_to:
             start = _notes_header(mail, index)
             if start >= 0:
                 return Parting(start, "headers")
