@@ -29,7 +29,7 @@ MAX_LINK_CHARS = 1000
 MAX_TAG_CHARS = 16_384  # a tag may be longer when its quotes are balanced: images within their address are
 MAX_LONG_LOOKS = 8  # for the end of such a tag, in vain
 MAX_ODD_TAGS = 40  # tags with unbalanced quotes, before quotes are no longer looked at
-MAX_TAGS = 40_000  # laid out; what follows is read block by block. A newsletter of 1 MB has some 20,000
+MAX_TAGS = 30_000  # laid out; what follows is read block by block. A newsletter of 1 MB has some 20,000
 MAX_REFERENCES = 40_000  # then only what is written in full is one: "&amp;", not "&amp"
 
 _TAG_START = pattern(r"<(?=[a-zA-Z/!?])")
@@ -182,6 +182,7 @@ class _Renderer:
         self.open: list[
             tuple[str, str]
         ] = []  # (element, what it changed: "", pre, hidden, quote, item, list, indent)
+        self.opened: dict[str, int] = {}  # how many of each are open
         self.lists: list[int | None] = []  # next number, None for bullets
         self.pre = 0
         self.hidden = 0
@@ -246,6 +247,7 @@ class _Renderer:
             self._closed(*self.open.pop(0))
         if change or name in _BLOCKS:
             self.open.append((name, change))
+            self.opened[name] = self.opened.get(name, 0) + 1
 
     def _start_particular(self, name: str, attributes: str, change: str) -> str:
         frame = self.frame
@@ -307,10 +309,12 @@ class _Renderer:
             self.frame.flush()
 
     def _is_open(self, name: str) -> bool:
-        return any(element == name for element, _ in reversed(self.open[-20:]))
+        return bool(self.opened.get(name)) and any(element == name for element, _ in self.open[-20:])
 
     def _close_open(self, name: str, barriers: tuple[str, ...]) -> None:
         """Close the nearest open *name* and what is open within it; nothing when a barrier lies between."""
+        if not self.opened.get(name):
+            return
         for index in range(len(self.open) - 1, -1, -1):
             element = self.open[index][0]
             if element == name:
@@ -321,6 +325,7 @@ class _Renderer:
                 return
 
     def _closed(self, name: str, change: str) -> None:
+        self.opened[name] -= 1
         if change == "pre":
             self.pre -= 1
             self.frame.flush()
