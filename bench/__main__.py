@@ -248,6 +248,15 @@ def sender(report: Report, mails: int) -> None:
         f"{figures['kept_connection_per_second']:.0f} mails/s",
         f"{ratio:.1f} times a connection a mail ({figures['new_connections_per_second']:.0f})",
     )
+    far = (
+        figures["kept_connection_per_second_at_a_distance"]
+        / figures["new_connections_per_second_at_a_distance"]
+    )
+    report.row(
+        "the same with a round trip of 20 ms to the server",
+        f"{figures['kept_connection_per_second_at_a_distance']:.0f} mails/s",
+        f"{far:.1f} times a connection a mail ({figures['new_connections_per_second_at_a_distance']:.1f})",
+    )
     one = figures["function"]
     report.row("sender, SES answered on the spot", f"{one['ses_per_second']:.0f} mails/s")
     report.row(
