@@ -37,14 +37,25 @@ def nested(html: str) -> str:
         ("<span><div>a</span>b", "<span><div>ab</div></span>"),
         ("<li><ul></li>a", "<li><ul>a</ul></li>"),
         ("<table><td>a<td>b<tr><td>c", "<table><tr><td>a</td><td>b</td></tr><tr><td>c</td></tr></table>"),
-        ("<table>a", "<table><tr><td>a</td></tr></table>"),
+        ("<table>a", "a<table></table>"),
         ("<table><tr><td><div>a</table>b", "<table><tr><td><div>a</div></td></tr></table>b"),
         ("<b><table><tr><td></b>a", "<b><table><tr><td>a</td></tr></table></b>"),
         ("<td>a</td>", "a"),
-        ("<table><table>a", "<table></table><table><tr><td>a</td></tr></table>"),
+        ("<table><table>a<td>b", "<table></table>a<table><tr><td>b</td></tr></table>"),
+        ("<table><tr>a<td>b</td>&nbsp;<td>c", "a&nbsp;<table><tr><td>b</td><td>c</td></tr></table>"),
+        ("<div><a href=x><h2>a</a>b</h2></div>", '<div><a href="x"></a><h2><a href="x">a</a>b</h2></div>'),
+        ('<p width=9">a<p width="9">b', '<p width="9&quot;">a</p><p width="9">b</p>'),
+        ("<img alt=Today's deals>a<p title='b'>c", '<img alt="Today\'s">a<p title="b">c</p>'),
+        ("<!--->a<!-- b --!>c<!-- d -->", "ac"),
+        ("a<style>b</style x>c<style>d</style/>e", "ace"),
+        ('<svg width="1" />a<svg>b</svg>c', "ac"),
+        (
+            "<div>" * 300 + "<b>a" + "</div>" * 300 + "<b>b</b>c",
+            "<div>" * 300 + "a" + "</div>" * 300 + "<b>b</b>c",
+        ),
         ("<ruby>a<rt>b<rp>c", "<ruby>a<rt>b</rt><rp>c</rp></ruby>"),
         ("<x-y><div>a</x-y>b</div>c", "<div>ab</div>c"),
-        ("<form><p>a</form>b", "<p>ab</p>"),
+        ("<p>a<form>b", "<p>a</p>b"),
         ("a < b <c", "a < b &lt;c"),
         ("a<<!-- -->b>c", "a&lt;b>c"),
         ("<td nowrap><p title='\"' onclick=x>a", '<p title="&quot;">a</p>'),
@@ -75,13 +86,58 @@ def test_nothing_is_left_for_a_parser_to_mend(seed: int) -> None:
         names = FREQUENT if chance.random() < 0.7 else NAMES
         pieces = [
             chance.choice(
-                ["x", f"<{chance.choice(names)}>", f"<{chance.choice(names)}>", f"</{chance.choice(names)}>"]
+                [
+                    "x",
+                    "\xa0",
+                    "&nbsp;",
+                    f"<{chance.choice(names)}>",
+                    f"<{chance.choice(names)}>",
+                    f"</{chance.choice(names)}>",
+                ]
             )
             for _ in range(chance.randint(3, 25))
         ]
         html = nested("".join(pieces))
         assert tags_of(CLEANER.clean(html)) == tags_of(html), "".join(pieces)
         assert html.count("x") == pieces.count("x")
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_no_word_is_lost_that_a_browser_shows(seed: int) -> None:
+    chance = random.Random(seed)
+    odd = (
+        'class=\'a b\'|title=\'Don\'t\'|alt=Today\'s|width=9"|alt="17" Monitor"|style="font-family:"Arial"|'
+        'href="http://x""|title=\'a>b\'|nowrap|a="<b>"|/|'
+    ).split("|")
+    other = [
+        "<!-- a -->",
+        "<!--->",
+        "<!-- a --!>",
+        "<![if x]>",
+        "&nbsp;",
+        "\xa0",
+        " ",
+        "<br>",
+        "<!-->",
+        "<?x?>",
+    ]
+    for _ in range(1500):
+        names = FREQUENT if chance.random() < 0.7 else NAMES
+        pieces = []
+        for number in range(chance.randint(3, 20)):
+            kind = chance.random()
+            if kind < 0.3:
+                pieces.append(f" w{number} ")
+            elif kind < 0.45:
+                pieces.append(chance.choice(other))
+            elif kind < 0.75:
+                pieces.append(f"<{chance.choice(names)} {chance.choice(odd)}>")
+            else:
+                pieces.append(f"</{chance.choice(names)}>")
+        html = "".join(pieces)
+        shown = set(re.findall(r"w\d+", re.sub(r"<[^>]*>", "", CLEANER.clean(html))))
+        kept = set(re.findall(r"w\d+", re.sub(r"<[^>]*>", "", CLEANER.clean(nested(html)))))
+        assert shown <= kept, html
 
 
 def test_html_that_is_nested_well_stays_what_it_was() -> None:

@@ -199,10 +199,52 @@ def test_images_within_the_html_are_files_and_take_no_room_from_the_words() -> N
     found = read_mail(mail("From: a@b.example", "Content-Type: text/html; charset=utf-8", "", page))
     assert found.text.split() == "Look: Does it work?".split()
     (file,) = found.attachments
-    assert (file.filename, file.sniffed_type, file.inline) == ("image.png", "image/png", True)
+    assert (file.filename, file.sniffed_type, file.inline) == ("image1.png", "image/png", True)
     assert file.content == picture
     assert found.html.count(f'<img src="cid:{file.content_id}">') == 2
     assert not found.warnings
+
+
+def test_at_most_fifty_images_are_taken_out_of_the_html() -> None:
+    pictures = [b"\x89PNG\r\n\x1a\n" + bytes([number]) * 7000 for number in range(60)]
+    tags = [f'<img src="data:image/png;base64,{base64.b64encode(one).decode()}">' for one in pictures]
+    found = read_mail(mail("From: a@b.example", "Content-Type: text/html", "", "".join(tags) + "words"))
+    assert len(found.attachments) == 50
+    assert found.html.count('src="data:image/png;base64,') == 10
+    assert found.text == "words"
+
+
+@pytest.mark.parametrize(
+    "address",
+    ["data:image/png;charset=utf-8;base64,{0}", "data:image/png;base64,{1}"],
+)
+def test_images_within_the_html_are_taken_whole_or_not_at_all(address: str) -> None:
+    picture = b"\x89PNG\r\n\x1a\n" + bytes(range(256)) * 100
+    once = base64.b64encode(picture).decode()
+    address = address.format(once, f"{once[:9000]} {once[9000:]}")
+    read = "Content-Type: text/html"
+    (file,) = read_mail(mail("From: a@b.example", read, "", f'<p>a<img src="{address}">b')).attachments
+    assert file.content == picture
+    elsewhere = f"<p>a<i style='background:url({address})'>b</i><img src=\"{address[:-3]}%2B\">"
+    assert not read_mail(mail("From: a@b.example", read, "", elsewhere)).attachments
+
+
+def test_half_a_tag_at_the_end_of_a_megabyte_is_not_read_as_words() -> None:
+    page = "<p>words</p>" * 1001 + '<img src="data:image/svg+xml;base64,' + "A" * 1_100_000 + '">'
+    found = read_mail(mail("From: a@b.example", "Content-Type: text/html", "", page))
+    assert "AAA" not in found.text + found.html
+    assert found.text.count("words") == found.html.count("words") == 1001
+
+
+def test_html_that_is_too_long_even_for_images_is_attached_whole(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(inbound, "MAX_HTML_BYTES", 1_500_000)
+    image = "data:image/png;base64," + base64.b64encode(b"\x89PNG\r\n\x1a\n" + bytes(900_000)).decode()
+    page = f'<p>first</p><img src="{image}"><img src="{image[:-8]}AAAAAAAA"><p>last</p>'
+    found = read_mail(mail("From: a@b.example", "Content-Type: text/html", "", page))
+    assert found.text == "first"
+    assert [one.filename for one in found.attachments] == ["image1.png", "message.html"]
+    assert b"last" in found.attachments[1].content
+    assert "the whole is attached" in found.warnings[0]
 
 
 def test_what_only_calls_itself_an_image_stays_where_it_is() -> None:

@@ -23,7 +23,11 @@ _FORBIDDEN = pattern(r'[<>:"|?*\x00-\x1f]')
 _DEVICE = pattern(r"(?:con|prn|aux|nul|com[0-9]|lpt[0-9])(?:\.|$)", re.I)
 
 # Smaller ones may stay where they are.
-_IMAGE_ADDRESS = pattern(rb"data:image/[a-z0-9.+-]{1,20};base64,([A-Za-z0-9+/=\r\n]{8000,}+)", re.I)
+_IMAGE_ADDRESS = pattern(
+    rb"(?<=src=([\"']))data:image/[a-z0-9.+-]{1,20}(?:;[^;,\"'<>]{1,60}){0,3};base64,([A-Za-z0-9+/=\s]{8000,}+)(?=\1)",
+    re.I,
+)
+MAX_IMAGES = 50  # moved out of the HTML of one mail: its files have a limit, too
 _SHOWN_IMAGES = frozenset(("image/png", "image/jpeg", "image/gif", "image/webp", "image/bmp"))
 
 _MAGIC: tuple[tuple[int, bytes, str], ...] = (
@@ -212,13 +216,13 @@ def take_images(html: bytes) -> tuple[bytes, list[tuple[str, str, bytes]]]:
 
     def moved(address: re.Match[bytes]) -> bytes:
         try:
-            content = binascii.a2b_base64(address[1])
+            content = binascii.a2b_base64(address[2])
         except binascii.Error:
             return address[0]
         content_type = sniff(content)
-        if content_type not in _SHOWN_IMAGES:
-            return address[0]
         content_id = f"image-{sha256(content).hexdigest()[:32]}"
+        if content_type not in _SHOWN_IMAGES or (content_id not in images and len(images) >= MAX_IMAGES):
+            return address[0]
         images[content_id] = (content_id, content_type, content)
         return b"cid:" + content_id.encode()
 

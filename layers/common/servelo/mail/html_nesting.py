@@ -18,6 +18,7 @@ from servelo.patterns import pattern
 from servelo.records import dataclass, field
 
 MAX_DEPTH = 300  # elements within elements; deeper ones are left out, their words stay
+MAX_FORMATTING = 60  # of them letters' formatting: a parser compares each new one with those that are open
 MAX_STEPS = 500_000  # looks at open elements, over the whole mail
 MAX_REOPENED_CHARS = 64_000  # of formatting that goes on in the next paragraph
 MAX_SAME_FORMATTING = 3  # as the standard has it ("Noah's Ark clause")
@@ -26,13 +27,13 @@ MAX_KEPT = 2000  # tags of a mail that are not worked out again, of as many char
 MAX_KEPT_CHARS = 500
 
 _COULD_BE_TAG = pattern(r"<(?=[a-zA-Z/!?]|\Z)")
-_VOID = frozenset("area br col hr img wbr".split())
+_VOID = frozenset("br col hr img wbr".split())
 _FORMATTING = frozenset("a b big code em font i s small strike strong tt u".split())
 _HEADINGS = frozenset("h1 h2 h3 h4 h5 h6".split())
 # They close a paragraph.
 _BLOCKS = _HEADINGS | frozenset(
-    "address article aside blockquote center details dir div dl fieldset figcaption figure footer header hr "
-    "li dd dt main menu nav ol p pre section summary table ul".split()
+    "address article aside blockquote center details dir div dl fieldset figcaption figure footer form "
+    "header hr li dd dt main menu nav ol p pre section summary table ul".split()
 )
 _SPECIAL = _BLOCKS | frozenset("caption colgroup tbody td tfoot th thead tr".split())
 _CELLS = frozenset(("td", "th", "caption"))
@@ -66,6 +67,7 @@ class _Scope:
     elements: list[_Element] = field(default_factory=list)
     names: dict[str, int] = field(default_factory=dict)  # how many of each, without those that have ended
     same: dict[str, int] = field(default_factory=dict)  # formatting, by its tag as written out
+    moved: list[str] = field(default_factory=list)  # words in a table but in no cell: they go before it
     going_on: list[_Element] = field(default_factory=list)  # formatting to open anew at the next words
 
 
@@ -76,6 +78,7 @@ class _Writer:
         self.out: list[str] = []
         self.scopes = [_Scope("")]
         self.depth = 0
+        self.formatting = 0  # how many of these elements are open
         self.tags: dict[tuple[str, str], str] = {}  # by name and attributes: mails repeat them
         self.left_out: dict[str, int] = {}
         self.steps = MAX_STEPS
@@ -90,6 +93,7 @@ class _Writer:
         scope.names[name] = scope.names.get(name, 0) + 1
         if name in _FORMATTING:
             scope.same[tag] = scope.same.get(tag, 0) + 1
+            self.formatting += 1
         self.depth += 1
 
     def pop(self) -> None:
@@ -100,7 +104,10 @@ class _Writer:
             scope.names[element.name] -= 1
         if element.name in _FORMATTING:
             scope.same[element.tag] -= 1
+            self.formatting -= 1
         self.depth -= 1
+        if self.left_out and self.depth < MAX_DEPTH and self.formatting < MAX_FORMATTING:
+            self.left_out.clear()
 
     def close(self, position: int) -> None:
         """Close the element at *position* of the innermost scope, and all within it; formatting goes on."""
@@ -116,7 +123,11 @@ class _Writer:
         """Open the formatting anew that the standard "reconstructs" before words."""
         scope = self.scopes[-1]
         for element in scope.going_on:
-            if scope.same.get(element.tag, 0) < MAX_SAME_FORMATTING and self.reopened >= len(element.tag):
+            if (
+                scope.same.get(element.tag, 0) < MAX_SAME_FORMATTING
+                and self.reopened >= len(element.tag)
+                and self.formatting < MAX_FORMATTING
+            ):
                 self.reopened -= len(element.tag)
                 self.open(element.name, element.tag)
         scope.going_on = []
@@ -161,7 +172,11 @@ class _Writer:
         return False
 
     def leave_scope(self) -> None:
-        while self.scopes[-1].elements:
+        scope = self.scopes[-1]
+        if scope.moved:
+            table = scope.elements[0].at
+            self.out[table] = "".join((*scope.moved, self.out[table]))
+        while scope.elements:
             self.pop()
         self.scopes.pop()
 
@@ -173,17 +188,14 @@ class _Writer:
     # --- what comes
 
     def text(self, raw: str) -> None:
-        if self.scopes[-1].kind == "table" and not raw.isspace():
-            self.enter_cell()
-        if self.scopes[-1].going_on:
+        scope = self.scopes[-1]
+        words = _COULD_BE_TAG.sub("&lt;", raw) if "<" in raw else raw
+        if scope.kind == "table" and raw.strip(" \t\r\n\f"):
+            scope.moved.append(words)
+            return
+        if scope.going_on:
             self.go_on()
-        self.out.append(_COULD_BE_TAG.sub("&lt;", raw) if "<" in raw else raw)
-
-    def enter_cell(self) -> None:
-        """Words in a table but in no cell: they get one, where a parser would move them out of the table."""
-        self.enter_row()
-        self.scopes.append(_Scope("cell"))
-        self.open("td", "<td>")
+        self.out.append(words)
 
     def enter_row(self) -> None:
         if not self.scopes[-1].names.get("tr"):
@@ -191,18 +203,22 @@ class _Writer:
             self.open("tr", "<tr>")
 
     def start(self, name: str, attributes: str) -> None:
-        if name not in self.known:
-            return
+        if name == "image":
+            name = "img"
         if name in _TABLE_PARTS:
             self.start_table_part(name, attributes)
             return
         if self.scopes[-1].kind == "table":
             if name == "table":
                 self.leave_scope()
-            elif name == "img":
-                self.enter_cell()
             else:
+                if name == "img":
+                    self.scopes[-1].moved.append(self.tag(name, attributes))
                 return  # it could only be moved out of the table, without what is in it
+        if name not in self.known:
+            if name in _BLOCKS:
+                self.close_nearest("p")
+            return
         if name in _BLOCKS:
             if self.scopes[-1].names.get("p"):
                 self.close_nearest("p")
@@ -223,7 +239,7 @@ class _Writer:
         tag = self.tag(name, attributes)
         if name in _VOID:
             self.out.append(tag)
-        elif self.depth >= MAX_DEPTH:
+        elif self.depth >= MAX_DEPTH or (name in _FORMATTING and self.formatting >= MAX_FORMATTING):
             self.left_out[name] = self.left_out.get(name, 0) + 1
         else:
             if name == "table":
@@ -298,8 +314,10 @@ class _Writer:
         while position + 1 < len(elements) and self.reopened >= cost:
             # <b><p>words</b> is <b></b><p><b>words</b>.
             block = elements[position + 1]
-            if block.name not in _SPECIAL or (block.name in _HEADINGS and position):
+            if block.name not in _SPECIAL:
                 break
+            if block.name in _HEADINGS and position and elements[position - 1].name in _HEADINGS:
+                break  # a heading right within a heading would end that
             block.within = within = [formatting, *(block.within or ())]
             ends = "".join(f"</{one.name}>" for one in reversed(within))
             self.out[block.at] = f"{ends}{block.tag}{''.join(one.tag for one in within)}"

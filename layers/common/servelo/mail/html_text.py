@@ -33,7 +33,9 @@ MAX_TAGS = 30_000  # laid out; what follows is read block by block. A newsletter
 MAX_REFERENCES = 40_000  # then only what is written in full is one: "&amp;", not "&amp"
 
 _TAG_START = pattern(r"<(?=[a-zA-Z/!?])")
-_OPEN_TAG = pattern(r"<([a-zA-Z][^\s/>]*+)((?:[^>\"']++|\"[^\"]*+\"|'[^']*+')*+)>")
+# Quotes are quotes right after an equals sign, and letters elsewhere (WHATWG HTML, 13.2.5.37).
+_OPEN_TAG = pattern(r"<([a-zA-Z][^\s/>]*+)((?:[^>=]++|=\s*+(?:\"[^\"]*+\"|'[^']*+')?+)*+)>")
+_COMMENT_END = pattern(r"--!?>")
 _PLAIN_TAG = pattern(r"<([a-zA-Z][^\s/>]{0,60})([^>]*+)>")
 _CLOSE_TAG = pattern(r"</([a-zA-Z][^\s/>]{0,60})[^>]*+>")
 _ATTRIBUTE = pattern(r"([^\s=\"'/>]++)(?:\s*+=\s*+(?:\"([^\"]*+)\"|'([^']*+)'|([^\s>]++)))?+")
@@ -544,7 +546,7 @@ def tags(html: str) -> Iterator[tuple[int, int, str, str | None]]:
                 position = match.end()
                 name, attributes = match.groups()
                 name = name.lower()
-                if name in _SKIPPED:
+                if name in _SKIPPED and not (name in ("svg", "math") and attributes.endswith("/")):
                     position = _after_element(html, position, name, missing)
                     name = ""
                 yield tag, position, name, attributes
@@ -587,7 +589,7 @@ def bare_words(html: str) -> str:
 def _after_element(html: str, position: int, name: str, missing: set[str]) -> int:
     if name in missing:
         return position
-    end = re.compile(rf"</{name}\s*>", re.I).search(html, position)
+    end = re.compile(rf"</{name}(?=[\s/>])[^>]*+>", re.I).search(html, position)
     if end is None:
         missing.add(name)
         return position
@@ -596,11 +598,9 @@ def _after_element(html: str, position: int, name: str, missing: set[str]) -> in
 
 def _after_comment(html: str, tag: int, missing: set[str]) -> int:
     if html.startswith("<!--", tag) and "-->" not in missing:
-        if html.startswith("<!-->", tag):
-            return tag + 5
-        end = html.find("-->", tag + 4)
-        if end >= 0:
-            return end + 3
+        found = _COMMENT_END.search(html, tag + 2)  # "<!-->" is a whole one
+        if found is not None:
+            return found.end()
         missing.add("-->")
     if ">" in missing:
         return tag + 2

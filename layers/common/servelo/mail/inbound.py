@@ -388,14 +388,19 @@ def _shown_file(part: Part, *, html: bool) -> str:
 
 def _collect_text(part: Part, reading: _Reading, *, html: bool) -> list[_Words]:
     data = part.decoded(MAX_TEXT_CHARS + 1)
+    whole = True
     if html and b";base64," in data:
         if len(data) > MAX_TEXT_CHARS:
-            data = part.decoded(MAX_HTML_BYTES)
+            data = part.decoded(MAX_HTML_BYTES + 1)
+            whole = len(data) <= MAX_HTML_BYTES
+            data = data[:MAX_HTML_BYTES]
         data = _take_images(data, reading)
-    if len(data) > MAX_TEXT_CHARS:
+    if len(data) > MAX_TEXT_CHARS or not whole:
         reading.warn("A text is longer than 1 MB; its beginning is shown and the whole is attached.")
         _attach(part, _file_name(part) or ("message.html" if html else "message.txt"), reading)
         data = data[:MAX_TEXT_CHARS]
+        if html and data.rfind(b"<") > data.rfind(b">"):
+            data = data[: data.rfind(b"<")]  # half a tag would be read as words
     label = part.params.get("charset", "")
     if html and not label:
         meta = _META_CHARSET.search(data[:2048])
@@ -432,7 +437,7 @@ def _take_images(html: bytes, reading: _Reading) -> bytes:
     for content_id, content_type, content in images:
         if content_id not in kept:
             kept.add(content_id)
-            name = f"image.{content_type.rpartition('/')[2]}"
+            name = f"image{len(kept)}{files.EXTENSIONS[content_type]}"
             _keep(reading, name, content_type, content, content_id=content_id, inline=True)
     return shorter
 

@@ -20,10 +20,9 @@ if TYPE_CHECKING:
     import nh3
 
 MAX_HTML_CHARS = 1024 * 1024
-# html5ever's cost can grow with the square of these, so larger mails are nested by us first.
-MAX_BROKEN_TAGS = 1000
-MAX_BROKEN_CHARS = 40_000
-MAX_GROWTH = 3  # times the input: formatting that is opened anew in each paragraph can make it more
+# Characters, times those that begin a tag: html5ever can take as many steps, so more is nested by us first.
+MAX_DIRECT_WORK = 1_000_000
+MAX_DIRECT_CHARS = 40_000  # it compares each attribute of a tag with the others
 MAX_REFERENCES = 40_000  # in one text: html5ever's cost grows with their square, too, 1 M take 20 s
 
 _TAGS = frozenset(
@@ -96,16 +95,14 @@ def sanitise(html: str, *, allow_remote: bool = False) -> str:
     cleaner = _cleaners.get(allow_remote)
     if cleaner is None:
         cleaner = _cleaners[allow_remote] = _build_cleaner(allow_remote)
-    clean = None
-    if len(html) <= MAX_BROKEN_CHARS and html.count("<") <= MAX_BROKEN_TAGS:
-        clean = cleaner.clean(html)
-    if clean is None or len(clean) > MAX_GROWTH * len(html) + MAX_BROKEN_CHARS:
+    if len(html) * html.count("<") > MAX_DIRECT_WORK or len(html) > MAX_DIRECT_CHARS:
         from servelo.mail.html_nesting import well_nested
 
         nested = well_nested(html, _TAGS, _ATTRIBUTES)
         if nested is None:
             return _bare(html)
-        clean = cleaner.clean(nested)
+        html = nested
+    clean = cleaner.clean(html)
     return clean.replace(f' src="{_MARK}', ' data-src="') if _MARK in clean else clean
 
 
