@@ -23,8 +23,8 @@ MAX_STEPS = 500_000  # looks at open elements, over the whole mail
 MAX_REOPENED_CHARS = 64_000  # of formatting that goes on in the next paragraph
 MAX_SAME_FORMATTING = 3  # as the standard has it ("Noah's Ark clause")
 MAX_ATTRIBUTES = 40
-MAX_KEPT = 2000  # tags of a mail that are not worked out again, of as many characters at most:
-MAX_KEPT_CHARS = 500
+MAX_KEPT = 2000  # different tags of a mail that are worked out once,
+MAX_KEPT_CHARS = 500  # those with attributes up to this length
 
 _COULD_BE_TAG = pattern(r"<(?=[a-zA-Z/!?]|\Z)")
 _VOID = frozenset("br col hr img wbr".split())
