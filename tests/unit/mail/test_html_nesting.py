@@ -153,6 +153,11 @@ def test_elements_deeper_than_three_hundred_are_left_out_and_their_words_stay() 
     html = nested("<div>a" * 400 + "</div>" * 400 + "<p>b</p>")
     assert html.count("<div>") == html.count("</div>") == html_nesting.MAX_DEPTH
     assert html.count("a") == 400
+    assert "aa" not in html
+    assert "<p>" not in nested("<div>" * 300 + "<p>one<p>two</p>three")
+    assert nested("<div>" * 300 + "<p>one<p>two</p>three").endswith(
+        "<br>one<br>two<br>three" + "</div>" * 300
+    )
     assert html.endswith("</div><p>b</p>")
 
 

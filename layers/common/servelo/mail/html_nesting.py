@@ -197,6 +197,11 @@ class _Writer:
             self.go_on()
         self.out.append(words)
 
+    def part_words(self, name: str) -> None:
+        """Where a block is left out, the words on both sides of its tag stay apart."""
+        if name in _BLOCKS and self.scopes[-1].kind != "table":
+            self.out.append("<br>")
+
     def enter_row(self) -> None:
         if not self.scopes[-1].names.get("tr"):
             self.close_table_part(*_GROUPS)
@@ -241,6 +246,7 @@ class _Writer:
             self.out.append(tag)
         elif self.depth >= MAX_DEPTH or (name in _FORMATTING and self.formatting >= MAX_FORMATTING):
             self.left_out[name] = self.left_out.get(name, 0) + 1
+            self.part_words(name)
         else:
             if name == "table":
                 self.scopes.append(_Scope("table"))
@@ -278,6 +284,7 @@ class _Writer:
             return
         if self.left_out.get(name):
             self.left_out[name] -= 1
+            self.part_words(name)
             return
         if name == "table" or name in _TABLE_PARTS:
             self.end_table_part(name)
