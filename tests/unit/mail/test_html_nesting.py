@@ -155,8 +155,8 @@ def test_elements_deeper_than_three_hundred_are_left_out_and_their_words_stay() 
     assert html.count("a") == 400
     assert "aa" not in html
     assert "<p>" not in nested("<div>" * 300 + "<p>one<p>two</p>three")
-    assert nested("<div>" * 300 + "<p>one<p>two</p>three").endswith(
-        "<br>one<br>two<br>three" + "</div>" * 300
+    assert nested("<div>" * 900 + "<p>one<p>two</p>three").endswith(
+        "<div>one<br>two<br>three" + "</div>" * 300
     )
     assert html.endswith("</div><p>b</p>")
 

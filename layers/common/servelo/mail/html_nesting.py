@@ -199,7 +199,7 @@ class _Writer:
 
     def part_words(self, name: str) -> None:
         """Where a block is left out, the words on both sides of its tag stay apart."""
-        if name in _BLOCKS and self.scopes[-1].kind != "table":
+        if name in _BLOCKS and self.scopes[-1].kind != "table" and not self.out[-1].startswith("<"):
             self.out.append("<br>")
 
     def enter_row(self) -> None:
