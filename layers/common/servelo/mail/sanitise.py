@@ -20,9 +20,10 @@ if TYPE_CHECKING:
     import nh3
 
 MAX_HTML_CHARS = 1024 * 1024
-# Characters, times those that begin a tag: html5ever can take as many steps, so more is nested by us first.
-MAX_DIRECT_WORK = 1_000_000
-MAX_DIRECT_CHARS = 40_000  # it compares each attribute of a tag with the others
+# What html5ever gets as written; more is nested by us first. It goes through the open elements for a tag,
+MAX_DIRECT_TAGS = 1000
+MAX_DIRECT_CHARS = 40_000  # compares each attribute of a tag with the others,
+MAX_DIRECT_REOPENED = 1_000_000  # and writes formatting that goes on anew: its characters, times the tags
 MAX_REFERENCES = 40_000  # in one text: html5ever's cost grows with their square, too, 1 M take 20 s
 
 _TAGS = frozenset(
@@ -70,6 +71,9 @@ _STYLE_REFUSED = pattern(
 _INLINE_IMAGE = pattern(r"(?:cid:|data:image/(?:png|jpe?g|gif|webp)[;,])", re.I)
 _REMOTE_IMAGE = pattern(r"(?:https?:)?//", re.I)
 _LINK = pattern(r"(?:https?|mailto|tel|cid):|#", re.I)
+_INSIDE_OF_TAG = r"(?=[\s/>])(?:[^>=]++|=\s*+(?:\"[^\"]*+\"|'[^']*+')?+)*+"
+_LINK_TAG = pattern(r"<a" + _INSIDE_OF_TAG, re.I)
+_FORMATTING_TAG = pattern(r"<(?:big|b|code|em|font|i|nobr|small|strike|strong|s|tt|u)" + _INSIDE_OF_TAG, re.I)
 _STRIPPED = pattern(r"[\x00-\x20\x7f-\xa0\u200b-\u200f\u2028-\u202f\ufeff]+")
 
 # What no mail can hold, so that only addresses that passed the filter are renamed to data-src afterwards.
@@ -95,7 +99,7 @@ def sanitise(html: str, *, allow_remote: bool = False) -> str:
     cleaner = _cleaners.get(allow_remote)
     if cleaner is None:
         cleaner = _cleaners[allow_remote] = _build_cleaner(allow_remote)
-    if len(html) * html.count("<") > MAX_DIRECT_WORK or len(html) > MAX_DIRECT_CHARS:
+    if not _is_direct(html):
         from servelo.mail.html_nesting import well_nested
 
         nested = well_nested(html, _TAGS, _ATTRIBUTES)
@@ -104,6 +108,18 @@ def sanitise(html: str, *, allow_remote: bool = False) -> str:
         html = nested
     clean = cleaner.clean(html)
     return clean.replace(f' src="{_MARK}', ' data-src="') if _MARK in clean else clean
+
+
+def _is_direct(html: str) -> bool:
+    """Return whether html5ever needs few steps for *html*, however it is nested."""
+    tags = html.count("<")
+    if len(html) > MAX_DIRECT_CHARS or tags > MAX_DIRECT_TAGS:
+        return False
+    if len(html) * tags <= MAX_DIRECT_REOPENED:
+        return True
+    links = max(map(len, _LINK_TAG.findall(html)), default=0)  # one is open at a time,
+    formatting = 3 * sum(map(len, set(_FORMATTING_TAG.findall(html))))  # and three of the same
+    return (links + formatting) * tags <= MAX_DIRECT_REOPENED
 
 
 def _bare(html: str) -> str:
