@@ -150,6 +150,11 @@ def test_ten_thousands_of_attributes_are_not_compared_each_with_each() -> None:
     )
 
 
+def test_words_behind_the_tags_that_are_laid_out_are_shown_as_they_are() -> None:
+    clean = sanitise("<p>x</p>" * 10_000 + "<p>1 &lt; 2 &amp; &quot;3&quot;</p><p>&lt;script&gt;</p>")
+    assert clean == "<p>x</p>" * 10_000 + '<pre>1 &lt; 2 &amp; "3"\n&lt;script&gt;</pre>'
+
+
 def test_a_large_image_within_its_address_is_kept() -> None:
     image = '<img alt="a" src="data:image/png;base64,' + "A" * 300_000 + '">'
     assert sanitise(f"<p>{image}</p>") == f"<p>{image}</p>"

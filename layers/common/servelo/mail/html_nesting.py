@@ -11,8 +11,6 @@ https://html.spec.whatwg.org/multipage/parsing.html#tree-construction
 
 from __future__ import annotations
 
-from html import escape
-
 from servelo.mail.html_text import MAX_TAGS, attributes_of, bare_words, tags
 from servelo.patterns import pattern
 from servelo.records import dataclass, field
@@ -113,6 +111,9 @@ class _Writer:
         """Close the element at *position* of the innermost scope, and all within it; formatting goes on."""
         scope = self.scopes[-1]
         elements = scope.elements
+        if position == len(elements) - 1 and not (position and elements[position - 1].ended):
+            self.pop()
+            return
         going_on = [one for one in elements[position + 1 :] if one.name in _FORMATTING and not one.ended]
         while len(elements) > position or (elements and elements[-1].ended):
             self.pop()
@@ -135,7 +136,10 @@ class _Writer:
     def find(self, *names: str, until: frozenset[str] = _NOTHING) -> int:
         """Return where the nearest of *names* is open in the innermost scope, -1 if an *until* is nearer."""
         scope = self.scopes[-1]
-        if not any(map(scope.names.get, names)):
+        for name in names:
+            if scope.names.get(name):
+                break
+        else:
             return -1
         position = len(scope.elements)
         found = -1
@@ -380,11 +384,14 @@ class _Writer:
         return f"<{name}{''.join(written.values())}>"
 
 
-def well_nested(html: str, names: frozenset[str], attributes: dict[str, frozenset[str]]) -> str | None:
+def well_nested(
+    html: str, names: frozenset[str], attributes: dict[str, frozenset[str]]
+) -> tuple[str, str] | None:
     """Return *html* with the elements *names* and their *attributes* (of ``"*"``: of all), well nested.
 
-    The words stay, whatever is around them: behind 30,000 tags they have no layout, deeper than 300 elements
-    no elements of their own. None for HTML that takes too many steps to nest: nobody writes such mail.
+    The words stay, whatever is around them: deeper than 300 elements they have none of their own, and those
+    behind 20,000 tags come as text beside the HTML. None for HTML that takes too many steps to nest: nobody
+    writes such mail.
     """
     writer = _Writer(names, attributes)
     position = 0
@@ -405,5 +412,5 @@ def well_nested(html: str, names: frozenset[str], attributes: dict[str, frozense
     if tags_left >= 0:
         if position < len(html):
             writer.text(html[position:])
-        return writer.finish()
-    return f"{writer.finish()}<pre>{escape(bare_words(html[position:]), quote=False)}</pre>"
+        return writer.finish(), ""
+    return writer.finish(), bare_words(html[position:])

@@ -29,7 +29,7 @@ MAX_LINK_CHARS = 1000
 MAX_TAG_CHARS = 16_384  # a tag may be longer when its quotes are balanced: images within their address are
 MAX_LONG_LOOKS = 8  # for the end of such a tag, in vain
 MAX_ODD_TAGS = 40  # tags with unbalanced quotes, before quotes are no longer looked at
-MAX_TAGS = 30_000  # laid out; what follows is read block by block. A newsletter of 1 MB has some 20,000
+MAX_TAGS = 20_000  # laid out; what follows is read block by block. A newsletter of 100 kB has some 2,000
 MAX_REFERENCES = 40_000  # then only what is written in full is one: "&amp;", not "&amp"
 
 _TAG_START = pattern(r"<(?=[a-zA-Z/!?])")
@@ -63,9 +63,15 @@ _PLAIN_BLOCKS = _BLOCKS - _PARTICULAR
 _LETTERS = frozenset(
     "b i u s em strong small big span font code tt kbd samp var sub sup mark abbr cite ins del".split()
 )
-# For what is behind the tags that are laid out.
-_SKIPPED_OPEN = pattern(r"<(script|style|title|template|svg|math)\b[^<>]*+>", re.I)
-_NEW_LINE = pattern(r"<(?:/?(?:p|div|li|tr|h[1-6]|table|ul|ol|blockquote|pre)|br|hr|dd|dt)\b[^<>]*+>", re.I)
+# For what is behind the tags that are laid out. Both cases of each letter: re.I takes three times as long.
+_SKIPPED_OPEN = pattern(
+    r"<([sS](?:[cC][rR][iI][pP][tT]|[tT][yY][lL][eE]|[vV][gG])|[mM][aA][tT][hH]"
+    r"|[tT](?:[iI][tT][lL][eE]|[eE][mM][pP][lL][aA][tT][eE]))\b[^<>]*+>"
+)
+_NEW_LINE = pattern(
+    r"</?(?:[pP](?:[rR][eE])?|[dD](?:[iI][vV]|[dDtT])|[lL][iI]|[uUoO][lL]|[hH][1-6rR]"
+    r"|[tT](?:[rR]|[aA][bB][lL][eE])|[bB](?:[rR]|[lL][oO][cC][kK][qQ][uU][oO][tT][eE]))\b[^<>]*+>"
+)
 _QUOTE_SIGNS = pattern(r"(?:> )*+")
 _CELL = pattern(r"<t[dh]\b[^<>]*+>", re.I)
 _ANY_TAG = pattern(r"<[/!?]?[a-zA-Z\-][^<>]*+>|<!\[|<!--")
@@ -194,7 +200,9 @@ class _Renderer:
     def text(self, raw: str) -> None:
         if self.hidden:
             return
-        text = unescape(raw) if "&" in raw else raw
+        text = raw
+        if "&" in raw:
+            text = _reference(raw) if len(raw) < 10 else unescape(raw)  # many a text is one "&nbsp;"
         # A space is the one sign of ASCII that is both white and printable.
         plain = text.isascii() and text.isprintable() and "  " not in text
         if not plain:
@@ -572,6 +580,7 @@ def tags(html: str) -> Iterator[tuple[int, int, str, str | None]]:
         tag = html.find("<", position)
 
 
+@lru_cache(maxsize=1)  # the text and the HTML to be shown end with the same words
 def bare_words(html: str) -> str:
     """Return the words of *html* with a line for each block, and no more layout than that. Linear time."""
     shown: list[str] = []

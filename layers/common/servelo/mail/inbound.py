@@ -171,7 +171,7 @@ def _read(raw: bytes, root: Part, reading: _Reading) -> InboundMail:
     text = _storable(text, reading)
     # Where the words come from the HTML alone they are parted there: its elements say more than its lines.
     parted = "" if from_html else _storable(own_text, reading) if own_text.strip() else text
-    rendered = own_text if from_html and len(words) == 1 else ""
+    rendered = own_text if len(words) == 1 and (from_html or not own_text.strip()) else None
     body = reading.attempt("The quotation", ReplyBody(text), _part_body, parted, original_html, rendered)
     attachments = _mark_inline(reading.attachments, original_html)
     from_fields = fields.mailboxes("from")
@@ -648,7 +648,7 @@ def _storable(text: str, reading: _Reading) -> str:
 # ----------------------------------------------------------------------------------
 
 
-def _part_body(text: str, html: str, rendered: str) -> ReplyBody:
+def _part_body(text: str, html: str, rendered: str | None) -> ReplyBody:
     from servelo.mail.reply_body import part_reply
 
     return part_reply(text, html, rendered=rendered)

@@ -33,7 +33,7 @@ MAX_EVIDENCE_CHARS = (
 _LINK_LINE = pattern(r"^\s*+[<(\[]\s*+(?:https?://|mailto:)\S*+\s*+[>)\]]?\s*+[>,.]?\s*+$")
 
 
-def part_reply(text: str, html: str = "", *, rendered: str = "") -> ReplyBody:
+def part_reply(text: str, html: str = "", *, rendered: str | None = None) -> ReplyBody:
     """Return what the author wrote just now, the quotation, and the signature of one mail.
 
     *text* is the plain-text part, ``""`` when there is none; *html* the original HTML, not sanitised, ``""``
@@ -59,7 +59,7 @@ def part_words(text: str, html: str = "") -> ReplyBody:
     return _part(text, html, words_only=True)
 
 
-def _part(text: str, html: str, *, words_only: bool = False, rendered: str = "") -> ReplyBody:
+def _part(text: str, html: str, *, words_only: bool = False, rendered: str | None = None) -> ReplyBody:
     text = text[:MAX_CHARS]
     has_text = bool(text.strip(INVISIBLE + "\r\n"))
     if has_text:

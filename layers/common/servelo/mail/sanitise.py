@@ -12,6 +12,7 @@ from __future__ import annotations
 import html as html_entities
 import re
 import secrets
+from functools import lru_cache
 from typing import TYPE_CHECKING
 
 from servelo.patterns import pattern
@@ -105,9 +106,19 @@ def sanitise(html: str, *, allow_remote: bool = False) -> str:
         nested = well_nested(html, _TAGS, _ATTRIBUTES)
         if nested is None:
             return _bare(html)
-        html = nested
+        html, further_words = nested
+        if further_words:
+            return _cleaned(html, cleaner) + _preformatted(further_words)
+    return _cleaned(html, cleaner)
+
+
+def _cleaned(html: str, cleaner: nh3.Cleaner) -> str:
     clean = cleaner.clean(html)
     return clean.replace(f' src="{_MARK}', ' data-src="') if _MARK in clean else clean
+
+
+def _preformatted(words: str) -> str:
+    return f"<pre>{html_entities.escape(words, quote=False)}</pre>"
 
 
 def _is_direct(html: str) -> bool:
@@ -126,15 +137,20 @@ def _bare(html: str) -> str:
     """Return the words of hostile HTML; its layout is worth no time."""
     from servelo.mail.html_text import bare_words
 
-    return f"<pre>{html_entities.escape(bare_words(html))}</pre>"
+    return _preformatted(bare_words(html))
 
 
 _REFERENCE = pattern(r"&(?:#[0-9]{3,7}|#[xX][0-9a-fA-F]{2,6}|[A-Za-z]{3,8});")
 
 
 def _letter(reference: re.Match[str]) -> str:
-    text = html_entities.unescape(reference[0])
-    return text if len(text) == 1 and text >= "\xa0" else reference[0]
+    return _letter_of(reference[0])
+
+
+@lru_cache(maxsize=512)
+def _letter_of(reference: str) -> str:
+    text = html_entities.unescape(reference)
+    return text if len(text) == 1 and text >= "\xa0" else reference
 
 
 def has_remote_images(sanitised: str) -> bool:

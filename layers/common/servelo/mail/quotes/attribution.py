@@ -93,7 +93,7 @@ def may_end(line: str) -> bool:
     tail = line[-24:].casefold().rsplit(None, 1)
     if tail and tail[-1].strip("()/-:") in _last_words():
         return True
-    if last.isdecimal() or last.isalpha():
+    if ("GMT" in line or "UTC" in line) and (last.isdecimal() or last.isalpha()):
         return _ISO_START.match(line.lstrip(_TRIM_SIMPLE)[:32]) is not None
     return False
 

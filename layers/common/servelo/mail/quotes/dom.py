@@ -109,7 +109,7 @@ def has_marks(html: str) -> bool:
     return _QUOTE_SIGNS.search(_mark(_SIGNS.sub("", html[:MAX_HTML_CHARS]), False)) is not None
 
 
-def read(html: str, *, words_only: bool = False, rendered: str = "") -> MarkedText:
+def read(html: str, *, words_only: bool = False, rendered: str | None = None) -> MarkedText:
     """Return *html* as text, as ``html_text.render`` lays it out, with what its markup says of each line.
 
     *words_only* leaves out what the layout adds: addresses of links, bullets, rules, words for images.
@@ -118,9 +118,9 @@ def read(html: str, *, words_only: bool = False, rendered: str = "") -> MarkedTe
     """
     bare = html[:MAX_HTML_CHARS]
     if _SIGNS.search(bare):
-        bare, rendered = _SIGNS.sub("", bare), ""
+        bare, rendered = _SIGNS.sub("", bare), None
     marked = _mark(bare, words_only)
-    return _parse(rendered if rendered and marked is bare else render(marked))
+    return _parse(rendered if rendered is not None and marked is bare else render(marked))
 
 
 def _mark(html: str, words_only: bool) -> str:

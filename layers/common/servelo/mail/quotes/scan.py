@@ -176,7 +176,7 @@ def find_parting(mail: Lines, markers: tuple[str, ...]) -> Parting:
             if start >= 0:
                 return Parting(start, "headers")
             budget -= IN_VAIN
-        if len(text) < 4 and (text[-1] not in ":：" or not shown[index - 1]):
+        if len(text) < 4 and (budget <= 0 or text[-1] not in ":：" or not shown[index - 1]):
             continue
         last = text[-1]
         if first in _RULE_FIRST or last in _RULE_LAST or len(text) <= 60:
