@@ -155,6 +155,29 @@ def test_words_behind_the_tags_that_are_laid_out_are_shown_as_they_are() -> None
     assert clean == "<p>x</p>" * 10_000 + '<pre>1 &lt; 2 &amp; "3"\n&lt;script&gt;</pre>'
 
 
+def test_signs_that_cost_a_parser_the_square_of_their_number_are_kept() -> None:
+    # 1 MB of them took html5ever 27 s, as words and as an attribute's value.
+    assert sanitise("·" * 1_000_000) == "·" * 1_000_000
+    assert sanitise("\xa0«" * 500_000) == "\xa0«" * 500_000
+    assert sanitise("&raquo;" * 140_000) == "»" * 140_000
+    assert sanitise('<p title="' + "°" * 900_000 + '">x') == '<p title="' + "°" * 900_000 + '">x</p>'
+    assert sanitise('<a href="https://a.example/' + "·" * 900_000 + '">x') == (
+        '<a rel="noopener noreferrer nofollow">x</a>'
+    )
+
+
+def test_among_many_such_signs_addresses_and_styles_are_looked_at_as_ever() -> None:
+    many = "·" * 20_001
+    for html, expected in (
+        ('<a href="java\xa0script:x">a', '<a rel="noopener noreferrer nofollow">a</a>'),
+        ('<a href="tel:·">a', '<a href="tel:·" rel="noopener noreferrer nofollow">a</a>'),
+        ('<b style="color:url\xa0(x)">a', "<b>a</b>"),
+        ('<img src="\xa0cid:·">', '<img src="cid:·">'),
+        ("\U000f00b7", "\ufffd"),
+    ):
+        assert sanitise(many + html) == many + expected
+
+
 def test_a_large_image_within_its_address_is_kept() -> None:
     image = '<img alt="a" src="data:image/png;base64,' + "A" * 300_000 + '">'
     assert sanitise(f"<p>{image}</p>") == f"<p>{image}</p>"

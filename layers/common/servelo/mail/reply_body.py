@@ -359,8 +359,8 @@ def _join_wrapped_quotes(mail: Lines, end: int) -> None:
             if (
                 (text[0] in "<([" and _LINK_LINE.match(text))
                 or (len(before) >= 55 and text[0].islower())
-                or (before.rfind("(") > before.rfind(")") and ")" in text and " " not in text)
-                or (before.rfind("<http") > max(before.rfind("> "), 0) and ">" in text)
+                or (")" in text and " " not in text and before.rfind("(") > before.rfind(")"))
+                or (">" in text and before.rfind("<http") > max(before.rfind("> "), 0))
             ):
                 quoted[index] = 1
         # Only a line between two quoted ones is of interest.

@@ -25,7 +25,9 @@ MAX_HTML_CHARS = 1024 * 1024
 MAX_DIRECT_TAGS = 1000
 MAX_DIRECT_CHARS = 40_000  # compares each attribute of a tag with the others,
 MAX_DIRECT_REOPENED = 1_000_000  # and writes formatting that goes on anew: its characters, times the tags
-MAX_REFERENCES = 40_000  # in one text: html5ever's cost grows with their square, too, 1 M take 20 s
+MAX_REFERENCES = 40_000  # in one text: html5ever's cost grows with their square, too, 1 M take 20 s,
+MAX_LATIN_SIGNS = 20_000  # and with that of the signs from U+0080 to U+00BF, to the no-break space's byte C2
+MAX_LATIN_VALUE = 8000  # characters of an address or style among so many of them
 
 _TAGS = frozenset(
     "a abbr acronym address article aside b bdi bdo big blockquote br caption center cite code col colgroup "
@@ -77,6 +79,10 @@ _LINK_TAG = pattern(r"<a" + _INSIDE_OF_TAG, re.I)
 _FORMATTING_TAG = pattern(r"<(?:big|b|code|em|font|i|nobr|small|strike|strong|s|tt|u)" + _INSIDE_OF_TAG, re.I)
 _STRIPPED = pattern(r"[\x00-\x20\x7f-\xa0\u200b-\u200f\u2028-\u202f\ufeff]+")
 
+_STAND_INS = 0xF0000  # in a plane for private use: U+F00A0 is U+00A0
+_LATIN_SIGNS = [(chr(code), chr(code + _STAND_INS)) for code in range(0x80, 0xC0)]
+_STAND_IN = pattern("[\U000f0080-\U000f00bf]")
+
 # What no mail can hold, so that only addresses that passed the filter are renamed to data-src afterwards.
 _MARK = f"cid:servelo-{secrets.token_hex(16)}-"
 
@@ -97,6 +103,24 @@ def sanitise(html: str, *, allow_remote: bool = False) -> str:
         )  # programs that write every letter of Cyrillic text as a reference
     if html.count("&") > MAX_REFERENCES:
         return _bare(html)
+    if not _has_many_latin_signs(html):
+        return _sanitise(html, allow_remote)
+    html = _STAND_IN.sub("\ufffd", html)
+    for sign, stand_in in _LATIN_SIGNS:
+        html = html.replace(sign, stand_in)
+    html = _sanitise(html, allow_remote)
+    for sign, stand_in in _LATIN_SIGNS:
+        html = html.replace(stand_in, sign)
+    return html
+
+
+def _has_many_latin_signs(html: str) -> bool:
+    if len(html) <= MAX_LATIN_SIGNS or html.isascii():
+        return False
+    return sum(html.count(sign) for sign, _ in _LATIN_SIGNS) > MAX_LATIN_SIGNS
+
+
+def _sanitise(html: str, allow_remote: bool) -> str:
     cleaner = _cleaners.get(allow_remote)
     if cleaner is None:
         cleaner = _cleaners[allow_remote] = _build_cleaner(allow_remote)
@@ -162,6 +186,12 @@ def _build_cleaner(allow_remote: bool) -> nh3.Cleaner:
     import nh3
 
     def keep(tag: str, attribute: str, value: str) -> str | None:
+        if attribute not in ("style", "src", "href"):
+            return value
+        if not value.isascii() and _STAND_IN.search(value):
+            if len(value) > MAX_LATIN_VALUE:
+                return None
+            value = _STAND_IN.sub(lambda sign: chr(ord(sign[0]) - _STAND_INS), value)
         if attribute == "style":
             return None if _STYLE_REFUSED.search(value) else value
         if attribute == "src":
@@ -171,12 +201,9 @@ def _build_cleaner(allow_remote: bool) -> nh3.Cleaner:
             if _REMOTE_IMAGE.match(bare):
                 return bare if allow_remote else _MARK + bare
             return None
-        if attribute == "href":
-            bare = _STRIPPED.sub("", value)
-            # A link to a place in this mail moves the frame nowhere else; relative links have no base to go
-            # by.
-            return value if _LINK.match(bare) and not bare.startswith("#") else None
-        return value
+        bare = _STRIPPED.sub("", value)
+        # A link to a place in this mail moves the frame nowhere else; relative links have no base to go by.
+        return value if _LINK.match(bare) and not bare.startswith("#") else None
 
     return nh3.Cleaner(
         tags=set(_TAGS),
