@@ -257,6 +257,16 @@ def sender(report: Report, mails: int) -> None:
         f"{figures['kept_connection_per_second_at_a_distance']:.0f} mails/s",
         f"{far:.1f} times a connection a mail ({figures['new_connections_per_second_at_a_distance']:.1f})",
     )
+    if "kept_connection_per_second_to_postfix" in figures:
+        kept, new = (
+            figures[f"{name}_per_second_to_postfix"] for name in ("kept_connection", "new_connections")
+        )
+        ratio = kept / new
+        report.row(
+            "the same to Postfix, a server that is not in Python",
+            f"{kept:.0f} mails/s",
+            f"{ratio:.1f} times a connection a mail ({new:.0f})",
+        )
     one = figures["function"]
     report.row("sender, SES answered on the spot", f"{one['ses_per_second']:.0f} mails/s")
     report.row(

@@ -536,20 +536,22 @@ def tags(html: str) -> Iterator[tuple[int, int, str, str | None]]:
     missing: set[str] = set()  # what was searched for in vain once is not searched for again
     odd_tags = 0
     long_looks = MAX_LONG_LOOKS
+    last_end = html.rfind(">")
     tag = html.find("<")
     while tag >= 0:
         position = tag + 1
         following = html[position : position + 1]
         if following in _LETTER_SIGNS:
             match = None
-            if odd_tags < MAX_ODD_TAGS:
+            ends = tag < last_end
+            if ends and odd_tags < MAX_ODD_TAGS:
                 match = _OPEN_TAG.match(html, tag, tag + MAX_TAG_CHARS)
                 if match is None and long_looks and tag + MAX_TAG_CHARS < size:
                     match = _OPEN_TAG.match(html, tag)  # an image within its address
                     long_looks -= match is None
             if match is None:
                 odd_tags += 1
-                match = _PLAIN_TAG.match(html, tag, tag + MAX_TAG_CHARS)
+                match = _PLAIN_TAG.match(html, tag, tag + MAX_TAG_CHARS) if ends else None
             if match is not None:
                 position = match.end()
                 name, attributes = match.groups()

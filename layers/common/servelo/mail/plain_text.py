@@ -21,9 +21,8 @@ def unflow(text: str, *, delete_space: bool = False) -> str:
     *delete_space* is the parameter DelSp=yes: the space that marks a soft break is not part of the text.
     """
     out: list[str] = []
-    paragraph = ""
+    paragraph: list[str] = []  # the pieces of one that goes on, empty after one that has ended
     depth_before = 0
-    open_paragraph = False
     for line in text.split("\n"):
         mark = _QUOTE.match(line)
         depth = mark.end() if mark else 0
@@ -32,26 +31,18 @@ def unflow(text: str, *, delete_space: bool = False) -> str:
             content = content[1:]  # space-stuffing
         signature = content == "-- "
         flowed = content.endswith(" ") and not signature
-        if open_paragraph and depth == depth_before and not signature:
-            paragraph += content
-        else:
-            if open_paragraph:
-                out.append(paragraph.rstrip(" "))
-            paragraph = f"{'>' * depth} {content}" if depth else content
-        if flowed:
-            if delete_space:
-                paragraph = paragraph[:-1]
-            open_paragraph = True
-            depth_before = depth
-            # A paragraph of megabytes would be copied for each of its lines.
-            if len(paragraph) > 65536:
-                out.append(paragraph)
-                open_paragraph = False
-        else:
-            out.append(paragraph)
-            open_paragraph = False
-    if open_paragraph:
-        out.append(paragraph.rstrip(" "))
+        if paragraph and (depth != depth_before or signature):
+            out.append("".join(paragraph).rstrip(" "))
+            paragraph = []
+        if depth and not paragraph:
+            content = f"{'>' * depth} {content}"
+        paragraph.append(content[:-1] if flowed and delete_space else content)
+        depth_before = depth
+        if not flowed:
+            out.append("".join(paragraph))
+            paragraph = []
+    if paragraph:
+        out.append("".join(paragraph).rstrip(" "))
     return "\n".join(out)
 
 
