@@ -1,5 +1,8 @@
 """Header fields: unfolding, encoded words, parameters, base64 with faults."""
 
+import base64
+from collections.abc import Callable
+
 import pytest
 
 from servelo.mail import headers
@@ -94,3 +97,28 @@ def test_hostile_values_give_an_answer(text: str) -> None:
 )
 def test_types_are_lower_case_and_empty_when_there_is_none(text: str, expected: str) -> None:
     assert headers.parse_type(text) == expected
+
+
+@pytest.mark.parametrize(
+    "spoil",
+    [
+        lambda data: data,
+        lambda data: data.replace(b"\r\n", b"\n"),
+        lambda data: data[:-3],
+        lambda data: data[:50_000] + b"\x00 *\xff-- \r\n\r\n" + data[50_000:],
+        lambda data: data[:50_001] + data[50_010:],
+        lambda data: data[:50_000] + b"=\r\n" + data[50_000:],
+        lambda data: data + b"remarks, and no more of the file",
+        lambda data: data + data,
+    ],
+)
+def test_a_large_file_is_decoded_as_a_small_one_is(
+    spoil: Callable[[bytes], bytes], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    content = bytes(range(256)) * 301  # 77,056 octets, so that there is padding
+    data = spoil(base64.encodebytes(content).replace(b"\n", b"\r\n"))
+    assert len(data) > headers.MIN_FAST_BASE64
+    fast = headers.decode_base64(memoryview(data))
+    monkeypatch.setattr(headers, "MIN_FAST_BASE64", len(data) + 1)
+    assert fast == headers.decode_base64(data)
+    assert fast.startswith(content[:30_000])
