@@ -88,8 +88,12 @@ def may_end(line: str) -> bool:
         last = line[-1]
     if last in ":：︓" or last == "\xa0":
         return True
-    if last in "-*_—–=" and ("@" in line or line.rstrip("-*_—–=: ")[-5:].casefold() == "wrote"):
-        return True
+    if last in "-*_—–=":
+        core = line.rstrip("-*_—–=: ")
+        if not core:
+            return False
+        if "@" in line or core[-5:].casefold() == "wrote":
+            return True
     tail = line[-24:].casefold().rsplit(None, 1)
     if tail and tail[-1].strip("()/-:") in _last_words():
         return True
