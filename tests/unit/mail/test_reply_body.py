@@ -9,6 +9,7 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from servelo.mail.outbound import reply_marker
+from servelo.mail.quotes import lexicon
 from servelo.mail.reply_body import part_reply
 
 FIXTURES = Path(__file__).parents[2] / "fixtures" / "replies"
@@ -414,3 +415,38 @@ def test_html_that_the_caller_has_laid_out_is_parted_alike():
 def test_blockquote_at_the_end_that_a_sentence_announces_is_the_authors():
     body = part_reply("", "<p>The display says:</p><blockquote>Error 5</blockquote>")
     assert "The display says:\n\n> Error 5" == body.new_text
+
+
+MARKED = '<div class="gmail_attr">'
+SPUN_OUT = {
+    "arrows between quotations": "> x\n>_<\n" * 120_000,
+    "comparisons between quotations": "> x\n> <<<\n" * 100_000,
+    "a rule in a quotation": "> a" + "-" * 900_000 + "b\n\nwords\n",
+    "spaces between invisible signs": "\xad" + " " * 900_000 + "\xadJo wrote:\n> x\n",
+    "a rule above a marker": "hello\nb" + "-" * 900_000 + "c\nReply above this line\nhello",
+    "a rule below a device": "hello\n\nSent from my iPhone\n\nhello a" + "-" * 900_000 + "c\nbb\n",
+    "devices below nothing": "\n" * 900_000 + "Sent from my iPhone\n\n" * 500,
+    "lines to be parted": "hello there On Mon, 1 Jan 2024 at 10:00, A <a@b.c> wrote:\n> x\nyes\n" * 2500
+    + "\n" * 800_000,
+    "all markers": "x" * 250 + " " + " ".join(lexicon.REPLY_ABOVE) + "\n" + "1 a bcdefghi\n" * 70_000,
+}
+
+
+@pytest.mark.parametrize("text", SPUN_OUT.values(), ids=SPUN_OUT)
+def test_a_megabyte_that_was_looked_at_again_and_again_is_looked_at_once(text: str) -> None:
+    # Each took 20 s and more, most of them the square of their size: then the run would not end.
+    body = part_reply(text)
+    kept = "\n".join((body.new_text, body.quoted_text, body.signature))
+    assert sorted(kept.split()) == sorted(text.split())
+
+
+@pytest.mark.parametrize(
+    "html",
+    [
+        MARKED + "x" + "-" * 900_000 + "y</div>z",
+        (MARKED + "On 1 May 2024, 10:20 Joe Doe write <a@b.c>") * 14_000,
+        "<div class=yahoo_quoted>From: x</div>" * 25_000,
+    ],
+)
+def test_marks_of_a_mail_program_without_end_are_looked_at_so_often_and_no_more(html: str) -> None:
+    assert part_reply("", html).new_text

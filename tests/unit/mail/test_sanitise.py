@@ -81,6 +81,13 @@ def test_links_stay_and_tell_the_other_side_nothing() -> None:
     )
 
 
+@pytest.mark.parametrize(
+    "address", ["ht\u200btp:/../logout", "ht\xa0tps:/x", "tel\x85:x", "/etc", "x\u200b:y"]
+)
+def test_an_address_that_a_browser_would_take_for_relative_is_no_link(address: str) -> None:
+    assert sanitise(f'<a href="{address}">x</a>') == '<a rel="noopener noreferrer nofollow">x</a>'
+
+
 def test_remote_images_wait_in_data_src_until_they_are_allowed() -> None:
     html = '<img src="https://x.example/p.gif?a=1&amp;b=2" alt="a">'
     waiting = sanitise(html)
@@ -160,7 +167,17 @@ def test_signs_that_cost_a_parser_the_square_of_their_number_are_kept() -> None:
     assert sanitise("·" * 1_000_000) == "·" * 1_000_000
     assert sanitise("\xa0«" * 500_000) == "\xa0«" * 500_000
     assert sanitise("&raquo;" * 140_000) == "»" * 140_000
-    assert sanitise('<p title="' + "°" * 900_000 + '">x') == '<p title="' + "°" * 900_000 + '">x</p>'
+    assert sanitise('<p title="' + "°" * 900_000 + '">x') == "<p>x</p>"
+    assert sanitise('<p title="' + "°" * 30_000 + '">x') == '<p title="' + "°" * 30_000 + '">x</p>'
+    assert sanitise("& " * 39_000 + "x" * 900_000) == "&amp; " * 39_000 + "x" * 900_000
+    assert sanitise(
+        "x" * 900_000 + '&amp;lt;<a href="https://a.example/?a=1&amp;b=&2">b' + "&amp;" * 9_000
+    ) == (
+        "x" * 900_000
+        + '&amp;lt;<a href="https://a.example/?a=1&amp;b=&amp;2" rel="noopener noreferrer nofollow">b'
+        + "&amp;" * 9_000
+        + "</a>"
+    )
     assert sanitise('<a href="https://a.example/' + "·" * 900_000 + '">x') == (
         '<a rel="noopener noreferrer nofollow">x</a>'
     )

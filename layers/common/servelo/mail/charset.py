@@ -12,7 +12,9 @@ from __future__ import annotations
 
 import codecs
 import re
+from encodings import aliases
 from functools import lru_cache
+from itertools import islice
 
 from servelo.patterns import pattern
 
@@ -119,6 +121,7 @@ _REFUSED = pattern(
     r"utf-?7|utf7|imap|base64|zip|zlib|bz2|hex|rot-?13|uu|quopri|quoted|punycode|idna|escape|mbcs|oem"
 )
 
+MAX_WIDE = 2000  # characters of several octets that are weighed
 _SURROGATES = pattern("[\ud800-\udfff]")
 _UNDEFINED_1252 = {0x81: "\x81", 0x8D: "\x8d", 0x8F: "\x8f", 0x90: "\x90", 0x9D: "\x9d"}
 
@@ -146,6 +149,8 @@ def codec_of(label: str) -> str | None:
         name.replace("-", ""),
         re.sub(r"^(x|cs)-?", "", name),
     ):
+        if not _may_be_codec(candidate):
+            continue
         try:
             info = codecs.lookup(candidate)
         except (LookupError, ValueError, UnicodeError):
@@ -160,6 +165,22 @@ def codec_of(label: str) -> str | None:
         )
     digits = re.search(r"\b(125[0-8]|874|866|932|936|949|950)\b", name)
     return f"cp{digits[1]}" if digits else None
+
+
+_WITHOUT_ALIAS = frozenset(
+    "cp720 cp737 cp856 cp874 cp875 cp1006 koi8_t koi8_u mac_arabic mac_croatian mac_farsi mac_romanian "
+    "palmos utf_8_sig".split()
+)
+
+
+@lru_cache(maxsize=1)
+def _codecs() -> frozenset[str]:
+    return _WITHOUT_ALIAS.union(aliases.aliases, aliases.aliases.values())
+
+
+def _may_be_codec(name: str) -> bool:
+    """Whether Python has a codec *name*: it looks for each in its folders, and keeps what it did not find."""
+    return name.replace("-", "_") in _codecs()
 
 
 def decode(data: bytes, label: str = "", hint: str = "") -> tuple[str, bool]:
@@ -360,7 +381,7 @@ def _multi_byte_score(sample: bytes, codec: str) -> float:
             break
         except UnicodeDecodeError:
             continue
-    wide = [character for character in text if character > "\x7f"]
+    wide = list(islice((character for character in text if character > "\x7f"), MAX_WIDE))
     if len(wide) < 2:
         return 0.0
     common = 0.0

@@ -21,6 +21,7 @@ MAX_STEPS = 500_000  # looks at open elements, over the whole mail
 MAX_REOPENED_CHARS = 64_000  # of formatting that goes on in the next paragraph
 MAX_SAME_FORMATTING = 3  # as the standard has it ("Noah's Ark clause")
 MAX_ATTRIBUTES = 40
+MAX_VALUE_CHARS = 32_000  # of an attribute, but for images within their address
 MAX_KEPT = 2000  # different tags of a mail that are worked out once,
 MAX_KEPT_CHARS = 500  # those with attributes up to this length
 
@@ -377,7 +378,7 @@ class _Writer:
             return f"<{' '.join([name, *flags])}>"
         written: dict[str, str] = {}
         for key, value in attributes_of(attributes):
-            if key in allowed and key not in written:
+            if key in allowed and key not in written and (len(value) <= MAX_VALUE_CHARS or key == "src"):
                 written[key] = f' {key}="{value.replace(chr(34), "&quot;")}"'
                 if len(written) >= MAX_ATTRIBUTES:
                     break

@@ -16,6 +16,8 @@ from servelo.patterns import pattern
 from servelo.records import dataclass, field
 
 MAX_DEPTH = 30
+MAX_LOOKS = 16  # at each octet, for the boundaries of parts within parts,
+MIN_OCTETS_LOOKED_AT = 4_000_000  # in a small mail as many as there are levels
 MAX_PARTS = 500
 MAX_TEXT_BYTES = 1024 * 1024  # of one text part; the part as a whole is still there as bytes
 
@@ -157,6 +159,7 @@ _SPACED_FROM = pattern(rb"From[ \t]{1,8}:")  # a From field, not the separator o
 @dataclass(slots=True)
 class _Budget:
     parts: int = MAX_PARTS
+    octets: int = 0  # that may still be looked through for boundaries
     warnings: list[str] = field(default_factory=list)
 
     def warn(self, sentence: str) -> None:
@@ -171,8 +174,8 @@ def parse(raw: bytes) -> Part:
 
 def parse_with_warnings(raw: bytes) -> tuple[Part, list[str]]:
     """Return (root part, one sentence for each thing that could not be read as it was meant)."""
-    budget = _Budget()
     source = bytes(raw)
+    budget = _Budget(octets=max(len(source) * MAX_LOOKS, MIN_OCTETS_LOOKED_AT))
     if b"\n" not in source[:4096] and b"\r" in source[:4096]:
         source = source.replace(b"\r", b"\n")  # line ends of old Macs
     start = 0
@@ -239,6 +242,10 @@ def _read_children(part: Part, depth: int, budget: _Budget) -> None:
     default = "message/rfc822" if part.content_type == "multipart/digest" else "text/plain"
     if not boundary:
         budget.warn("A multipart names no boundary; it was read as one text.")
+        return
+    budget.octets -= part.end - part.start
+    if budget.octets < 0:
+        budget.warn("The mail is nested too deep for its size; what lies deeper was not opened.")
         return
     spans = _split(part.source, part.start, part.end, boundary, budget)
     if spans is None:

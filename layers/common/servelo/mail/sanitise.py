@@ -26,6 +26,7 @@ MAX_DIRECT_TAGS = 1000
 MAX_DIRECT_CHARS = 40_000  # compares each attribute of a tag with the others,
 MAX_DIRECT_REOPENED = 1_000_000  # and writes formatting that goes on anew: its characters, times the tags
 MAX_REFERENCES = 40_000  # in one text: html5ever's cost grows with their square, too, 1 M take 20 s,
+MAX_REFERENCE_WORK = 5_000_000_000  # and each costs what the words behind it do: their number, times letters
 MAX_LATIN_SIGNS = 20_000  # and with that of the signs from U+0080 to U+00BF, to the no-break space's byte C2
 MAX_LATIN_VALUE = 8000  # characters of an address or style among so many of them
 
@@ -77,11 +78,15 @@ _LINK = pattern(r"(?:https?|mailto|tel|cid):|#", re.I)
 _INSIDE_OF_TAG = r"(?=[\s/>])(?:[^>=]++|=\s*+(?:\"[^\"]*+\"|'[^']*+')?+)*+"
 _LINK_TAG = pattern(r"<a" + _INSIDE_OF_TAG, re.I)
 _FORMATTING_TAG = pattern(r"<(?:big|b|code|em|font|i|nobr|small|strike|strong|s|tt|u)" + _INSIDE_OF_TAG, re.I)
+_LINE_SIGNS = pattern(r"[\t\r\n]+")  # these a browser takes out of an address (WHATWG URL, 4.4)
+_CONTROLS_AND_SPACE = "".join(map(chr, range(0x21)))  # and these from its ends
 _STRIPPED = pattern(r"[\x00-\x20\x7f-\xa0\u200b-\u200f\u2028-\u202f\ufeff]+")
 
 _STAND_INS = 0xF0000  # in a plane for private use: U+F00A0 is U+00A0
 _LATIN_SIGNS = [(chr(code), chr(code + _STAND_INS)) for code in range(0x80, 0xC0)]
-_STAND_IN = pattern("[\U000f0080-\U000f00bf]")
+_STAND_IN = pattern("[\U000f0026\U000f0080-\U000f00bf]")
+_AMPERSAND = pattern(r"&(?:amp;|(?![a-zA-Z#]))")
+_AMPERSAND_STAND_IN = chr(ord("&") + _STAND_INS)
 
 # What no mail can hold, so that only addresses that passed the filter are renamed to data-src afterwards.
 _MARK = f"cid:servelo-{secrets.token_hex(16)}-"
@@ -103,18 +108,20 @@ def sanitise(html: str, *, allow_remote: bool = False) -> str:
         )  # programs that write every letter of Cyrillic text as a reference
     if html.count("&") > MAX_REFERENCES:
         return _bare(html)
-    if not _has_many_latin_signs(html):
+    if not _needs_stand_ins(html):
         return _sanitise(html, allow_remote)
-    html = _STAND_IN.sub("\ufffd", html)
+    html = _AMPERSAND.sub(_AMPERSAND_STAND_IN, _STAND_IN.sub("\ufffd", html))
     for sign, stand_in in _LATIN_SIGNS:
         html = html.replace(sign, stand_in)
     html = _sanitise(html, allow_remote)
     for sign, stand_in in _LATIN_SIGNS:
         html = html.replace(stand_in, sign)
-    return html
+    return html.replace(_AMPERSAND_STAND_IN, "&amp;")
 
 
-def _has_many_latin_signs(html: str) -> bool:
+def _needs_stand_ins(html: str) -> bool:
+    if html.count("&") * len(html) > MAX_REFERENCE_WORK:
+        return True
     if len(html) <= MAX_LATIN_SIGNS or html.isascii():
         return False
     return sum(html.count(sign) for sign, _ in _LATIN_SIGNS) > MAX_LATIN_SIGNS
@@ -203,7 +210,9 @@ def _build_cleaner(allow_remote: bool) -> nh3.Cleaner:
             return None
         bare = _STRIPPED.sub("", value)
         # A link to a place in this mail moves the frame nowhere else; relative links have no base to go by.
-        return value if _LINK.match(bare) and not bare.startswith("#") else None
+        # Nor may it be one only for us: what is stripped here, a browser need not strip.
+        seen = _LINE_SIGNS.sub("", value).strip(_CONTROLS_AND_SPACE)
+        return value if _LINK.match(bare) and _LINK.match(seen) and not bare.startswith("#") else None
 
     return nh3.Cleaner(
         tags=set(_TAGS),

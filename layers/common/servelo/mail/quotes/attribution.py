@@ -27,8 +27,10 @@ _FULL_DATE = pattern(  # 2.1.2024, 2024年1月2日, 2024년 1월 2일
 _NUMBER = pattern(r"\d+")
 _ADDRESS = pattern(r"[^\s<>@\"'()\[\],;:]{1,64}@[^\s<>@\"'()\[\],;:]{1,255}")
 _ANGLES = pattern(r"<[^<>]{0,300}>|\[mailto:[^\]]{0,300}\]|\(https?://[^()]{0,300}\)")
-_TRIM = " \t\xa0>*_=~|•\u200b-\u200f\u202a-\u202e\u2066-\u2069\ufeff\u2010-\u2015\\-"
-_EDGE = pattern(rf"^[{_TRIM}]+|[{_TRIM}]+$")
+_EDGE = (
+    " \t\xa0>*_=~|•\ufeff-\u2010\u2011\u2012\u2013\u2014\u2015\u200b\u200c\u200d\u200e\u200f"
+    "\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069"
+)
 _ENTITIES = (("&lt;", "<"), ("&gt;", ">"), ("&quot;", '"'), ("&nbsp;", " "), ("&#39;", "'"), ("&amp;", "&"))
 _COLONS = (":", "：", "︓")
 _ISO_START = pattern(r"\d{4}-\d\d-\d\d,? \d{1,2}:\d\d(?::\d\d)? (?:GMT|UTC)[+\-]\d{1,2}:?\d\d\b")
@@ -75,7 +77,7 @@ def normalised(text: str) -> str:
     if "&" in text:
         for entity, sign in _ENTITIES:
             text = text.replace(entity, sign)
-    return _EDGE.sub("", text)
+    return text.strip(_EDGE)
 
 
 def may_end(line: str) -> bool:

@@ -6,11 +6,15 @@ header fields?) draws on a budget that no real mail comes near: a thread of year
 
 from __future__ import annotations
 
+from itertools import islice
+
 from servelo.mail.quotes import attribution, header_block, separators, signature
 from servelo.patterns import pattern
 from servelo.records import dataclass, field
 
 BUDGET = 2000
+MAX_PARTED = 50  # lines made two: each moves all that are behind it
+MAX_PARTED_CHARS = 2000
 IN_VAIN = 4  # what a costly look that found nothing takes from the budget; one that found something takes 1
 INVISIBLE = (
     " \t\xa0\x00\x0b\x0c\xad\u200b\u200c\u200d\u200e\u200f\u2060\ufeff"
@@ -39,6 +43,8 @@ class Lines:
         begins, rest: where the markup says that a quotation begins, or that all is quoted from there on.
         signature: lines that the markup calls a signature.
         html: the lines were laid out from HTML.
+        wordless: no line before this one is known to be the author's words.
+        parted: how many lines were made two.
     """
 
     lines: list[str]
@@ -51,6 +57,8 @@ class Lines:
     rest: set[int] = field(default_factory=set)
     signature: set[int] = field(default_factory=set)
     html: bool = False
+    wordless: int = 0
+    parted: int = 0
 
     @classmethod
     def of(cls, lines: list[str], *, html: bool = False) -> Lines:
@@ -70,6 +78,7 @@ class Lines:
 
     def part_line(self, index: int, column: int) -> None:
         """Make two lines of the one at *index*."""
+        self.parted += 1
         line = self.lines[index]
         halves = [line[:column], line[column:]]
         self.lines[index : index + 1] = halves
@@ -85,6 +94,14 @@ class Lines:
             and not self.attributed[index]
             and not separators.is_rule(self.shown[index])
         )
+
+    def has_words_above(self, end: int) -> bool:
+        """As ``has_words(0, end)``, in linear time however often it is asked."""
+        while self.wordless < end:
+            if self.is_words(self.wordless):
+                return True
+            self.wordless += 1
+        return False
 
     def has_words(self, start: int, end: int) -> bool:
         return any(self.is_words(index) for index in range(start, end))
@@ -120,7 +137,8 @@ def find_parting(mail: Lines, markers: tuple[str, ...]) -> Parting:
         if evidence and index:
             if index in mail.rest:
                 return Parting(index, "rest")
-            if index in mail.begins and not quoted[index] and text[0] not in ">＞":
+            if index in mail.begins and not quoted[index] and text[0] not in ">＞" and budget > 0:
+                budget -= 1
                 end = _loose_end(mail, index)
                 if end > index:
                     mail.attribute(index, end)
@@ -166,7 +184,10 @@ def find_parting(mail: Lines, markers: tuple[str, ...]) -> Parting:
                         if not _quote_follows(mail, behind):
                             return Parting(start, "attribution")
                         continue
-            if evidence and index and index in mail.begins and header_block.read(lines, index) > index:
+            if not (evidence and index and index in mail.begins and budget > 0):
+                continue
+            budget -= 1
+            if header_block.read(lines, index) > index:
                 # A cited block that begins with header fields is how mail programs forward in HTML.
                 forward = first == ">" and not mail.attributions
                 return Parting(index, "forward" if forward else "headers")
@@ -231,7 +252,7 @@ def _read_attribution(mail: Lines, index: int) -> tuple[int, int] | None:
     """Return (first line, index behind the last) of the attribution that ends with line *index*, or None."""
     lines = mail.lines
     text = mail.shown[index]
-    if len(text) <= 2000:
+    if len(lines[index]) <= MAX_PARTED_CHARS and mail.parted < MAX_PARTED:
         column = attribution.glued(lines[index])
         if column > 0:
             mail.part_line(index, column)
@@ -242,7 +263,7 @@ def _read_attribution(mail: Lines, index: int) -> tuple[int, int] | None:
     if start < 0:
         return None
     end = _attribution_end(mail, index)
-    if start < index:
+    if start < index and mail.parted < MAX_PARTED:
         column = attribution.glued(lines[start], " ".join(mail.shown[start + 1 : index + 1]))
         if column > 0:
             mail.part_line(start, column)
@@ -320,8 +341,12 @@ def _is_own_quotation(mail: Lines, index: int) -> bool:
     "The log says:" right above them is no attribution: no name alone, no address, no moment, no verb of
     writing.
     """
-    end = _block_end(mail, index)
-    if all(text.startswith(">>> ") for text in mail.shown[index:end]):
+    for text in islice(mail.shown, index, None):
+        if text[:1] not in (">", "＞"):
+            return True  # nothing but prompts
+        if not text.startswith(">>> "):
+            break
+    else:
         return True
     above = index - 1
     if above > 0 and not mail.shown[above]:
@@ -478,6 +503,8 @@ def _loose_end(mail: Lines, index: int) -> int:
     joined = ""
     for end in range(index, min(index + 4, len(mail.lines))):
         joined += " " + mail.shown[end]
+        if len(joined) > attribution.MAX_CHARS * 2:
+            break
         if attribution.looks_loose(joined):
             return end + 1
     return index
@@ -499,7 +526,7 @@ def _stands_alone(mail: Lines, index: int) -> bool:
     lines, shown = mail.lines, mail.shown
     if index == 0 or index + 2 >= len(lines) or mail.html or shown[index - 1] or shown[index + 1]:
         return False
-    if not mail.has_words(0, index):
+    if not mail.has_words_above(index):
         return False
     # More of the kind below, a delimiter, a quotation or an attribution: they tell where the mail parts.
     seen = 0

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import re
 from functools import lru_cache
+from itertools import islice
 
 from servelo.mail.quotes import lexicon
 from servelo.patterns import pattern
 
 MAX_LINE = 240
+MIN_MARKER = 8  # the shortest of REPLY_ABOVE
 _RULE_SIGNS = "-_=*~+#·.‐‑‒–—―─━═•"
 _RULE = pattern(rf"^[\s>|]*[{re.escape(_RULE_SIGNS)}\s]{{3,}}$")
 _EDGE = f" \t\xa0>|<{_RULE_SIGNS}\u200b\u200e\u200f\u202a\u202b\u202c\ufeff"
@@ -42,13 +44,16 @@ def _markers() -> tuple[str, ...]:
 
 
 def marker_phrases(text: str) -> tuple[str, ...]:
-    """Return the phrases of "reply above this line" that *text*, a whole mail in ``casefold``, holds."""
-    return tuple(phrase for phrase in _markers() if phrase in text)
+    """Return the phrases of "reply above this line" that *text*, a whole mail in ``casefold``, holds.
+
+    Twenty at most: programs write one, or one in each of a few languages.
+    """
+    return tuple(islice((phrase for phrase in _markers() if phrase in text), 20))
 
 
 def is_marker(line: str, phrases: tuple[str, ...]) -> bool:
     """Whether *line* asks to reply above it; an author's sentence about such a line is longer than that."""
-    if len(line) > MAX_LINE:
+    if not MIN_MARKER <= len(line) <= MAX_LINE:
         return False
     if _ZENDESK.match(line):
         return True
