@@ -166,6 +166,7 @@ def _rates(message: bytes, login: SmtpLogin, authority: Authority, mails: int) -
     send_alone()
     kept, new = [], []
     for _ in range(3):  # in turns: the machine's bad moments are both's
+        send()  # opens the connection that is kept
         kept.append(rate(send, mails))
         connections.close()
         new.append(rate(send_alone, mails))
