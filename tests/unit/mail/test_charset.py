@@ -1,5 +1,8 @@
 """Charsets: labels that lie, labels that are missing, and bytes that tell."""
 
+import encodings
+import pkgutil
+
 import pytest
 
 from servelo.mail import charset
@@ -102,3 +105,30 @@ def test_lone_surrogates_never_come_out() -> None:
 
 def test_utf_7_is_shown_as_the_ascii_that_it_is() -> None:
     assert charset.decode(b"+ADw-script+AD4-", "utf-7") == ("+ADw-script+AD4-", False)
+
+
+# Codecs that are not charsets of mail, and those of Windows alone.
+NOT_OF_MAIL = {
+    "aliases",
+    "charmap",
+    "idna",
+    "mbcs",
+    "oem",
+    "punycode",
+    "raw_unicode_escape",
+    "undefined",
+    "unicode_escape",
+}
+
+
+def test_every_charset_that_python_has_is_known_without_a_look_into_its_folders() -> None:
+    names = {module.name for module in pkgutil.iter_modules(encodings.__path__)} - NOT_OF_MAIL
+    assert len(names) > 100
+    assert not {name for name in names if not charset._may_be_codec(name)}
+
+
+def test_made_up_labels_are_not_kept() -> None:
+    before = len(encodings._cache)  # type: ignore[attr-defined]
+    for number in range(300):
+        assert charset.codec_of(f"made-up-{number}") is None
+    assert len(encodings._cache) == before  # type: ignore[attr-defined]

@@ -9,7 +9,7 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from servelo.mail.outbound import reply_marker
-from servelo.mail.quotes import lexicon
+from servelo.mail.quotes import lexicon, separators
 from servelo.mail.reply_body import part_reply
 
 FIXTURES = Path(__file__).parents[2] / "fixtures" / "replies"
@@ -450,3 +450,7 @@ def test_a_megabyte_that_was_looked_at_again_and_again_is_looked_at_once(text: s
 )
 def test_marks_of_a_mail_program_without_end_are_looked_at_so_often_and_no_more(html: str) -> None:
     assert part_reply("", html).new_text
+
+
+def test_no_marker_is_shorter_than_the_lines_that_are_looked_at() -> None:
+    assert min(len(phrase.casefold()) for phrase in lexicon.REPLY_ABOVE) >= separators.MIN_MARKER

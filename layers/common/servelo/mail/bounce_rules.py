@@ -362,9 +362,11 @@ SUBJECTS = any_of(
     r")"
 )
 
+_DASHES = r"(?<!-)-++ ?"  # from the first of them: else a long rule is tried from each
+
 # What only a program says of itself: enough where nothing in the header speaks for a notice.
 SURE_OPENINGS = any_of(
-    r"(?<!-)-++ ?non-delivery report",
+    _DASHES + r"non-delivery report",
     r"your message with subject: .{1,200} could not be delivered to the following recipients",
     r"this is the (?:qmail-send program|postfix program|mail system at host|mail delivery (?:agent|"
     r"system)|mailer-daemon)",
@@ -375,7 +377,7 @@ SURE_OPENINGS = any_of(
     r"this is an automatically generated delivery status notification",
     r"this is a delivery status notification",
     r"this report relates to a message you sent",
-    r"(?<!-)-++ ?(?:the following addresses had|transcript of session follows|failure reasons|"
+    _DASHES + r"(?:the following addresses had|transcript of session follows|failure reasons|"
     r"message log follows)",
     r"your mail sent on:",
     r"您(?:发送)?的邮件(?:已被|已|被)退回|您(?:發送)?的郵件(?:已被|已|被)退回",
@@ -395,11 +397,11 @@ OPENINGS = any_of(
     r"this is a delivery status notification",
     r"this report relates to a message you sent",
     r"your mail sent on:",
-    r"(?<!-)-++ ?the following addresses had",
-    r"(?<!-)-++ ?transcript of session follows",
-    r"(?<!-)-++ ?failure reasons",
-    r"(?<!-)-++ ?failed addresses follow",
-    r"(?<!-)-++ ?message log follows",
+    _DASHES + r"the following addresses had",
+    _DASHES + r"transcript of session follows",
+    _DASHES + r"failure reasons",
+    _DASHES + r"failed addresses follow",
+    _DASHES + r"message log follows",
     r"(?:sorry, )?(?:we were |i was |was |we are )?unable to deliver (?:your |the )?(?:message|mail|"
     r"e-?mail)",
     r"delivery (?:to|of|has)[^.]{0,40}(?:recipients?|address|message)[^.]{0,30}(?:failed|delayed|aborted)",

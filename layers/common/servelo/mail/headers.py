@@ -19,6 +19,7 @@ MAX_SCAN_BYTES = 4 * 1024 * 1024  # looked through for fields: one endless field
 MAX_FIELDS = 1000
 MAX_ENCODED_WORDS = 400  # in one field; 100 mailboxes with names of several words each need more than 50
 MAX_PARAMETERS = 100
+MIN_FAST_BASE64 = 65_536  # octets that are worth another library's import
 FIELD_CUT = "A header field is longer than 16 kB; its rest was not read."
 # Of these fields the author is read; what was cut off may name another, or another signature's domain.
 AUTHOR_FIELDS = frozenset({"from", "dkim-signature"})
@@ -169,7 +170,6 @@ _NOT_BASE64 = bytes(
 _URL_SAFE = bytes.maketrans(b"-_", b"+/")
 
 
-MIN_FAST_BASE64 = 65_536
 _AFTER_PADDING = pattern(rb"(=)[ \t]++[^\r\n]++")  # a remark after the end is no data
 
 

@@ -543,7 +543,7 @@ def tags(html: str) -> Iterator[tuple[int, int, str, str | None]]:
         following = html[position : position + 1]
         if following in _LETTER_SIGNS:
             match = None
-            ends = tag < last_end
+            ends = tag < last_end  # nothing is searched to the end of the mail that cannot be there
             if ends and odd_tags < MAX_ODD_TAGS:
                 match = _OPEN_TAG.match(html, tag, tag + MAX_TAG_CHARS)
                 if match is None and long_looks and tag + MAX_TAG_CHARS < size:

@@ -43,7 +43,7 @@ class Lines:
         begins, rest: where the markup says that a quotation begins, or that all is quoted from there on.
         signature: lines that the markup calls a signature.
         html: the lines were laid out from HTML.
-        wordless: no line before this one is known to be the author's words.
+        wordless: the lines before this one are known not to be the author's words.
         parted: how many lines were made two.
     """
 
