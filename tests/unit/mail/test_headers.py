@@ -5,7 +5,7 @@ from collections.abc import Callable
 
 import pytest
 
-from servelo.mail import headers
+from servelo.mail import charset, headers
 
 
 @pytest.mark.parametrize(
@@ -52,6 +52,14 @@ def test_more_than_400_encoded_words_are_left_as_they_are() -> None:
     decoded = headers.decode_words("=?utf-8?q?a?= " * 500)
     assert decoded.startswith("a" * 400)
     assert decoded.count("=?utf-8?q?a?=") == 100
+
+
+def test_of_one_field_no_more_than_20_charsets_are_looked_up() -> None:
+    labels = [f"made-up-{number}" for number in range(30)]
+    words = " ".join(f"=?{label}?q?=E4?=" for label in [*labels, "koi8-r", "made-up-0"])
+    before = charset.codec_of.cache_info().misses
+    assert len(headers.decode_words(words)) == 32
+    assert charset.codec_of.cache_info().misses - before <= 22
 
 
 @pytest.mark.parametrize(

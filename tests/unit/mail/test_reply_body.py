@@ -454,3 +454,12 @@ def test_marks_of_a_mail_program_without_end_are_looked_at_so_often_and_no_more(
 
 def test_no_marker_is_shorter_than_the_lines_that_are_looked_at() -> None:
     assert min(len(phrase.casefold()) for phrase in lexicon.REPLY_ABOVE) >= separators.MIN_MARKER
+
+
+def test_of_ten_thousand_lines_blank_ones_beyond_200_in_a_row_are_left_out() -> None:
+    text = "above\n" + " \r\n" * 20_000 + "\t below\n" + "\n" * 150 + "end"
+    assert part_reply(text).new_text == "above" + "\n" * 200 + "\t below\n" + "\n" * 150 + "end"
+    few = "above" + "\n" * 9_000 + "below"
+    assert part_reply(few).new_text == few
+    signed = "\n" * 990_000 + "Sent from my iPhone\n\n" * 500
+    assert part_reply(signed).new_text.startswith("Sent from my iPhone")

@@ -11,10 +11,9 @@ good faith for twenty years; such text is shown as the ASCII that it is.
 from __future__ import annotations
 
 import codecs
-import re
+from collections import Counter
 from encodings import aliases
 from functools import lru_cache
-from itertools import islice
 
 from servelo.patterns import pattern
 
@@ -121,6 +120,12 @@ _REFUSED = pattern(
     r"utf-?7|utf7|imap|base64|zip|zlib|bz2|hex|rot-?13|uu|quopri|quoted|punycode|idna|escape|mbcs|oem"
 )
 
+_SEPARATORS = pattern(r"[\s_:()./]+")
+_VENDOR = pattern(r"^(x|cs)-?")
+_DIGIT = pattern(r"\d")
+_ISO_8859 = pattern(r"8859-?(1[0-6]|[1-9])\b")
+_CODE_PAGE = pattern(r"\b(125[0-8]|874|866|932|936|949|950)\b")
+
 MAX_WIDE = 2000  # characters of several octets that are weighed
 _SURROGATES = pattern("[\ud800-\udfff]")
 _UNDEFINED_1252 = {0x81: "\x81", 0x8D: "\x8d", 0x8F: "\x8f", 0x90: "\x90", 0x9D: "\x9d"}
@@ -133,7 +138,7 @@ def codec_of(label: str) -> str | None:
     ``""`` means that the label says nothing; None that it is unknown or refused (UTF-7).
     """
     name = label.strip().strip("\"'").strip().lower()
-    name = re.sub(r"[\s_:()./]+", "-", name[:60]).strip("-")
+    name = _SEPARATORS.sub("-", name[:60]).strip("-")
     if name in _ALIASES:
         return _ALIASES[name]
     if name.startswith("charset="):
@@ -143,13 +148,15 @@ def codec_of(label: str) -> str | None:
             return _ALIASES[name[len(prefix) :]]
     if _REFUSED.search(name):
         return None
+    # Python looks for each name in its folders, and keeps what it did not find: ask for those it has alone.
+    known = _codecs()
     for candidate in (
         name,
         name.replace("windows-", "cp"),
         name.replace("-", ""),
-        re.sub(r"^(x|cs)-?", "", name),
+        _VENDOR.sub("", name),
     ):
-        if not _may_be_codec(candidate):
+        if candidate.replace("-", "_") not in known:
             continue
         try:
             info = codecs.lookup(candidate)
@@ -158,12 +165,14 @@ def codec_of(label: str) -> str | None:
         # Binary codecs (hex, rot13) are looked up by the same call; they are not charsets.
         if getattr(info, "_is_text_encoding", True):
             return info.name
-    digits = re.search(r"(?:iso-?8859|8859)-?(1[0-6]|[1-9])\b", name)
+    if not _DIGIT.search(name):
+        return None
+    digits = _ISO_8859.search(name)
     if digits:
         return (
             codec_of(f"iso-8859-{digits[1]}") if f"iso-8859-{digits[1]}" != name else f"iso8859_{digits[1]}"
         )
-    digits = re.search(r"\b(125[0-8]|874|866|932|936|949|950)\b", name)
+    digits = _CODE_PAGE.search(name)
     return f"cp{digits[1]}" if digits else None
 
 
@@ -176,11 +185,6 @@ _WITHOUT_ALIAS = frozenset(
 @lru_cache(maxsize=1)
 def _codecs() -> frozenset[str]:
     return _WITHOUT_ALIAS.union(aliases.aliases, aliases.aliases.values())
-
-
-def _may_be_codec(name: str) -> bool:
-    """Whether Python has a codec *name*: it looks for each in its folders, and keeps what it did not find."""
-    return name.replace("-", "_") in _codecs()
 
 
 def decode(data: bytes, label: str = "", hint: str = "") -> tuple[str, bool]:
@@ -318,12 +322,14 @@ def _mostly_utf8(data: bytes) -> bool:
     return sound * 2 > min(high, 65536)
 
 
+_ASCII = bytes(range(128))
+_ASCII_SIGNS = bytes(byte for byte in _ASCII if not chr(byte).isalpha())
 _HIGH = bytes(range(128, 256))
 _UTF8_CHAR = pattern(rb"[\xc3-\xdf][\x80-\xbf]|[\xe1-\xef][\x80-\xbf]{2}|[\xf0-\xf4][\x80-\xbf]{3}")
 
 
 @lru_cache(maxsize=1)
-def _common_letters() -> dict[str, frozenset[int]]:
+def _common_letters() -> dict[str, bytes]:
     """By codec, the bytes that its letters use most; made when needed: it loads eight codecs."""
     cyrillic = "оеаинтсрвлкмдпуяіь"  # the commonest of Russian, Ukrainian and Bulgarian
     letters = {
@@ -336,7 +342,7 @@ def _common_letters() -> dict[str, frozenset[int]]:
         "cp1256": "االيمونرتبة",
         "cp874": "านรอกเงมยลว่ด้สตะีทบัคแิ",
     }
-    return {codec: frozenset(of.encode(codec, "ignore")) for codec, of in letters.items()}
+    return {codec: of.encode(codec, "ignore") for codec, of in letters.items()}
 
 
 def guess(data: bytes) -> str:
@@ -354,11 +360,11 @@ def guess(data: bytes) -> str:
         return "iso2022_jp_ext"
     if _as_utf8(sample) is not None:
         return "utf-8"
-    high = [byte for byte in sample if byte > 127]
-    letters = sum(1 for byte in sample if byte > 127 or chr(byte).isalpha())
+    high = sample.translate(None, _ASCII)
+    letters = len(sample.translate(None, _ASCII_SIGNS))
     script, share = "cp1252", 0.45
     for codec, common in _common_letters().items():
-        found = sum(1 for byte in high if byte in common) / len(high)
+        found = 1 - len(high.translate(None, common)) / len(high)
         # German or French has a few high letters among many of ASCII; another script has little else.
         if found > share and len(high) * 2 > letters and len(high) > 3:
             script, share = codec, found
@@ -372,6 +378,9 @@ def guess(data: bytes) -> str:
     return best
 
 
+_WIDE = pattern("[^\x00-\x7f]+")
+
+
 def _multi_byte_score(sample: bytes, codec: str) -> float:
     """Return how common the characters are that *codec* makes of *sample*, 0 to 1; 0 if it makes none."""
     text = ""
@@ -381,18 +390,19 @@ def _multi_byte_score(sample: bytes, codec: str) -> float:
             break
         except UnicodeDecodeError:
             continue
-    wide = list(islice((character for character in text if character > "\x7f"), MAX_WIDE))
+    wide = "".join(_WIDE.findall(text))[:MAX_WIDE]
     if len(wide) < 2:
         return 0.0
     common = 0.0
-    for character in wide:
+    for character, times in Counter(wide).items():
         if codec in ("euc_jp", "cp932"):
             # Kana make up half of Japanese text; kanji alone prove nothing against Chinese.
-            common += 2 * ("\u3040" <= character <= "\u30fe") + ("\u4e00" <= character <= "\u9fff") * 0.5
+            kana, kanji = "\u3040" <= character <= "\u30fe", "\u4e00" <= character <= "\u9fff"
+            common += times * (2 * kana + kanji * 0.5)
         elif codec == "cp949":
-            common += "\uac00" <= character <= "\ud7a3"
+            common += times * ("\uac00" <= character <= "\ud7a3")
         else:
-            common += _common_hanzi(character, codec)
+            common += times * _common_hanzi(character, codec)
     return min(common / len(wide), 1.0)
 
 

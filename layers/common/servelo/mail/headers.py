@@ -18,6 +18,7 @@ MAX_FIELD_BYTES = 16 * 1024
 MAX_SCAN_BYTES = 4 * 1024 * 1024  # looked through for fields: one endless field must not hide the rest
 MAX_FIELDS = 1000
 MAX_ENCODED_WORDS = 400  # in one field; 100 mailboxes with names of several words each need more than 50
+MAX_CHARSETS = 20  # of one field's encoded words; looking up a label costs more than decoding its word
 MAX_PARAMETERS = 100
 MIN_FAST_BASE64 = 65_536  # octets that are worth another library's import
 FIELD_CUT = "A header field is longer than 16 kB; its rest was not read."
@@ -131,6 +132,7 @@ def decode_words(text: str) -> str:
     pending = b""
     pending_charset = ""
     position = 0
+    labels: set[str] = set()
     for count, match in enumerate(_ENCODED_WORD.finditer(text)):
         if count >= MAX_ENCODED_WORDS:
             break
@@ -138,6 +140,11 @@ def decode_words(text: str) -> str:
         if data is None:
             continue
         label = match[1].lower()
+        if label not in labels:
+            if len(labels) < MAX_CHARSETS:
+                labels.add(label)
+            else:
+                label = "unknown"
         between = text[position : match.start()]
         if pending_charset and not between.strip() and label == pending_charset:
             pending += data

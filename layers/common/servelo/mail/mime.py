@@ -258,6 +258,9 @@ def _read_children(part: Part, depth: int, budget: _Budget) -> None:
         part.children.append(_read_part(part.source, begin, finish, depth + 1, default, budget))
 
 
+_BEHIND_BOUNDARY = b"- \t\r\n\v\f"
+
+
 def _split(
     source: bytes, start: int, end: int, boundary: bytes, budget: _Budget
 ) -> list[tuple[int, int]] | None:
@@ -273,13 +276,15 @@ def _split(
         position = after = found + len(delimiter)
         if found > start and source[found - 1] not in b"\r\n":
             continue
+        if after < end and source[after] not in _BEHIND_BOUNDARY:
+            continue  # a longer boundary that begins like this one
         line_end = source.find(b"\n", after, end)
         if line_end < 0:
             line_end = end
         rest = source[after : min(line_end, after + 80)]
         closing = rest.startswith(b"--")
         if not closing and rest.strip():
-            continue  # a longer boundary that begins like this one
+            continue
         if begin >= 0:
             # The line end before a delimiter belongs to the delimiter (RFC 2046 5.1.1).
             finish = found

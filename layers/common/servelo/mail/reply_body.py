@@ -30,6 +30,11 @@ MAX_CHARS = 4 * 1024 * 1024
 MAX_EVIDENCE_CHARS = (
     400_000  # of HTML, where a text part has the words: reading more costs more than it tells
 )
+MANY_LINES = 10_000
+MAX_WRAPPED = 10_000  # lines between two quoted ones that are looked at
+MAX_BLANK_LINES = 200  # in a row, of so many lines
+_BLANK_RUN = pattern(r"(?<!\s)\s{200,}")
+_LINE_END = pattern(r"\r\n?|\n")
 _LINK_LINE = pattern(r"^\s*+[<(\[]\s*+(?:https?://|mailto:)\S*+\s*+[>)\]]?\s*+[>,.]?\s*+$")
 
 
@@ -42,7 +47,8 @@ def part_reply(text: str, html: str = "", *, rendered: str | None = None) -> Rep
     ``render(html)`` where the caller has it already, which saves laying it out twice.
 
     ``new_text`` holds lines of the mail in their order and nothing else (a line that an attribution shares
-    with the author's words is cut), and is never empty when the mail has any text. Never raises.
+    with the author's words is cut), and is never empty when the mail has any text. Of a mail of ten thousand
+    lines, blank ones beyond 200 in a row are left out. Never raises.
     """
     try:
         return _part(text, html, rendered=rendered)
@@ -61,6 +67,8 @@ def part_words(text: str, html: str = "") -> ReplyBody:
 
 def _part(text: str, html: str, *, words_only: bool = False, rendered: str | None = None) -> ReplyBody:
     text = text[:MAX_CHARS]
+    if text.count("\n") + text.count("\r") > MANY_LINES:
+        text = _BLANK_RUN.sub(_shortened, text)
     has_text = bool(text.strip(INVISIBLE + "\r\n"))
     if has_text:
         body = _part_lines(Lines.of_text(text), text)
@@ -78,6 +86,11 @@ def _part(text: str, html: str, *, words_only: bool = False, rendered: str | Non
     if not has_text or _same_words(text, rendered):
         return from_html
     return _by_evidence(text, from_html) or body
+
+
+def _shortened(blank: re.Match[str]) -> str:
+    ends = _LINE_END.split(blank[0])
+    return "\n" * MAX_BLANK_LINES + ends[-1] if len(ends) > MAX_BLANK_LINES else blank[0]
 
 
 def _is_parted(body: ReplyBody, text: str) -> bool:
@@ -353,7 +366,9 @@ def _join_wrapped_quotes(mail: Lines, end: int) -> None:
     """Mark lines that a mail program broke off a quoted line, so that they lost their ``>``."""
     lines, quoted = mail.lines, mail.quoted
     index = quoted.find(0, 1, end - 1) if end > 2 else -1
-    while index >= 0:
+    for _ in range(MAX_WRAPPED):
+        if index < 0:
+            return
         if quoted[index - 1] and quoted[index + 1] and mail.shown[index] and not mail.attributed[index]:
             text, before = mail.shown[index], lines[index - 1]
             if (

@@ -27,6 +27,7 @@ MAX_DIRECT_CHARS = 40_000  # compares each attribute of a tag with the others,
 MAX_DIRECT_REOPENED = 1_000_000  # and writes formatting that goes on anew: its characters, times the tags
 MAX_REFERENCES = 40_000  # in one text: html5ever's cost grows with their square, too, 1 M take 20 s,
 MAX_REFERENCE_WORK = 5_000_000_000  # and each costs what the words behind it do: their number, times letters
+MAX_UNKNOWN_WORK = 15_000_000_000  # the same, of what is hardly one: "&x" that is not "&x;"
 MAX_LATIN_SIGNS = 20_000  # and with that of the signs from U+0080 to U+00BF, to the no-break space's byte C2
 MAX_LATIN_VALUE = 8000  # characters of an address or style among so many of them
 
@@ -86,6 +87,7 @@ _STAND_INS = 0xF0000  # in a plane for private use: U+F00A0 is U+00A0
 _LATIN_SIGNS = [(chr(code), chr(code + _STAND_INS)) for code in range(0x80, 0xC0)]
 _STAND_IN = pattern("[\U000f0026\U000f0080-\U000f00bf]")
 _AMPERSAND = pattern(r"&(?:amp;|(?![a-zA-Z#]))")
+_UNKNOWN = pattern(r"&(?!(?:lt|gt|quot|apos|#[0-9]{2,3});)")
 _AMPERSAND_STAND_IN = chr(ord("&") + _STAND_INS)
 
 # What no mail can hold, so that only addresses that passed the filter are renamed to data-src afterwards.
@@ -102,26 +104,29 @@ def sanitise(html: str, *, allow_remote: bool = False) -> str:
     elements, character references without end) keeps its words alone. Never raises.
     """
     html = html[:MAX_HTML_CHARS]
-    if html.count("&") > MAX_REFERENCES:
-        html = _REFERENCE.sub(
-            _letter, html
-        )  # programs that write every letter of Cyrillic text as a reference
+    if html.count("&") > MAX_REFERENCES or _costs_much(html):
+        # Programs write every letter of Cyrillic text as a reference.
+        html = _REFERENCE.sub(_letter, html)
     if html.count("&") > MAX_REFERENCES:
         return _bare(html)
-    if not _needs_stand_ins(html):
+    if not _costs_much(html) and not _has_many_latin_signs(html):
         return _sanitise(html, allow_remote)
-    html = _AMPERSAND.sub(_AMPERSAND_STAND_IN, _STAND_IN.sub("\ufffd", html))
+    prepared = _AMPERSAND.sub(_AMPERSAND_STAND_IN, _STAND_IN.sub("\ufffd", html))
+    if len(_UNKNOWN.findall(prepared)) * len(prepared) > MAX_UNKNOWN_WORK:
+        return _bare(html)
     for sign, stand_in in _LATIN_SIGNS:
-        html = html.replace(sign, stand_in)
-    html = _sanitise(html, allow_remote)
+        prepared = prepared.replace(sign, stand_in)
+    clean = _sanitise(prepared, allow_remote)
     for sign, stand_in in _LATIN_SIGNS:
-        html = html.replace(stand_in, sign)
-    return html.replace(_AMPERSAND_STAND_IN, "&amp;")
+        clean = clean.replace(stand_in, sign)
+    return clean.replace(_AMPERSAND_STAND_IN, "&amp;")
 
 
-def _needs_stand_ins(html: str) -> bool:
-    if html.count("&") * len(html) > MAX_REFERENCE_WORK:
-        return True
+def _costs_much(html: str) -> bool:
+    return html.count("&") * len(html) > MAX_REFERENCE_WORK
+
+
+def _has_many_latin_signs(html: str) -> bool:
     if len(html) <= MAX_LATIN_SIGNS or html.isascii():
         return False
     return sum(html.count(sign) for sign, _ in _LATIN_SIGNS) > MAX_LATIN_SIGNS
