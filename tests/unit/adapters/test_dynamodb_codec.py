@@ -7,7 +7,7 @@ from pynamodb.attributes import AttributeContainer
 from pynamodb.exceptions import AttributeNullError
 
 from servelo.adapters import dynamodb_models as models
-from servelo.adapters.dynamodb_codec import KEPT
+from servelo.adapters.dynamodb_codec import ABSENT, KEPT
 
 NOW = datetime(2026, 11, 23, 12, 0, 0, 5, tzinfo=UTC)
 
@@ -94,3 +94,11 @@ def test_lists_of_two_items_are_not_the_same_list():
     one, other = comment(), comment()
     one.files.append("x")
     assert [] == other.files
+
+
+def test_the_commonest_condition_is_written_as_pynamodb_writes_it():
+    put = comment().get_save_kwargs_from_instance(ABSENT)
+    equal = models.Item.pk.does_not_exist()
+    assert equal is not ABSENT
+    assert put == comment().get_save_kwargs_from_instance(equal)
+    assert put["ConditionExpression"] == "attribute_not_exists (#0)"

@@ -23,8 +23,13 @@ from pynamodb.attributes import (
 )
 from pynamodb.exceptions import AttributeNullError
 from pynamodb.expressions.condition import Condition
+from pynamodb.expressions.operand import Path
 
 from servelo.records import dataclass
+
+# That there is no such item yet, and the same as a request has it: most of what is written says so.
+ABSENT = Path("pk").does_not_exist()
+_ABSENT = {"ConditionExpression": "attribute_not_exists (#0)", "ExpressionAttributeNames": {"#0": "pk"}}
 
 KEPT = frozenset({"version", "people_version", "replays", "n", "needs_accept", "schema"})
 
@@ -114,7 +119,9 @@ class OnePass:
         """Return the ``Put`` of a transaction; pynamodb's own takes key and item apart and joins them."""
         table_name = self.Meta.table_name  # type: ignore[attr-defined]
         put: dict[str, Any] = {"TableName": table_name, "Item": self.serialize()}
-        if condition is not None:
+        if condition is ABSENT:
+            put.update(_ABSENT)
+        elif condition is not None:
             names: dict[str, str] = {}
             compared: dict[str, Any] = {}
             put["ConditionExpression"] = condition.serialize(names, compared)

@@ -28,6 +28,7 @@ from pynamodb.transactions import TransactWrite
 
 from servelo.adapters import dynamodb_keys as keys
 from servelo.adapters import dynamodb_models as models
+from servelo.adapters.dynamodb_codec import ABSENT
 from servelo.adapters.dynamodb_models import Item, from_text, to_text
 from servelo.domain import ids
 from servelo.domain.client import Client
@@ -197,7 +198,7 @@ class DynamoStore:
         item = models.OperatorItem(pk=pk, sk=sk, inbox=inbox, version=seen_version + 1)
         unchanged = models.OperatorItem.version == seen_version
         try:
-            self._guard(lambda: item.save(condition=unchanged if seen_version else Item.pk.does_not_exist()))
+            self._guard(lambda: item.save(condition=unchanged if seen_version else ABSENT))
         except PutError as error:
             if error.cause_response_code == "ConditionalCheckFailedException":
                 raise Conflict("the setting was changed meanwhile; load it again") from error
@@ -460,7 +461,7 @@ class DynamoStore:
         """
         written = replace(tenant, version=tenant.version + 1)
         item = _tenant_item(written)
-        condition = Item.pk.does_not_exist() if create else models.TenantItem.version == tenant.version
+        condition = ABSENT if create else models.TenantItem.version == tenant.version
         try:
             self._guard(lambda: item.save(condition=condition))
         except PutError as error:
@@ -476,7 +477,7 @@ class DynamoStore:
         """Write a client if it is still the version that was read; one PutItem. Raises Conflict."""
         written = replace(client, version=client.version + 1)
         item = _client_item(written)
-        condition = Item.pk.does_not_exist() if create else models.ClientItem.version == client.version
+        condition = ABSENT if create else models.ClientItem.version == client.version
         try:
             self._guard(lambda: item.save(condition=condition))
         except PutError as error:
@@ -769,7 +770,7 @@ class DynamoStore:
             expires_at_epoch=int((now + timedelta(days=1)).timestamp()),
         )
         try:
-            self._guard(lambda: item.save(condition=Item.pk.does_not_exist()))
+            self._guard(lambda: item.save(condition=ABSENT))
         except PutError as error:
             if error.cause_response_code != "ConditionalCheckFailedException":
                 raise
@@ -820,7 +821,7 @@ class DynamoStore:
 
     def _operations(self, change: Change, writes: _Writes) -> None:
         slug = change.slug
-        absent = Item.pk.does_not_exist()
+        absent = ABSENT
         if change.record:
             old = change.replaces_record
             same = old is not None and old.slug == change.slug
