@@ -390,7 +390,7 @@ def test_a_text_over_a_megabyte_is_shown_to_there_and_attached_whole() -> None:
 
 def test_files_beyond_the_limit_are_left_in_the_raw_mail(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(inbound, "MAX_ATTACHMENT_BYTES", 100)
-    monkeypatch.setattr(inbound._Reading.__init__, "__defaults__", (100,))
+    monkeypatch.setattr(inbound._Reading.__init__, "__defaults__", (100, None))
     body = base64.b64encode(b"x" * 300).decode()
     fields = "Content-Type: application/pdf; name=a.pdf\nContent-Transfer-Encoding: base64"
     read = read_mail(multipart("mixed", ("", "words"), (fields, body)))

@@ -41,6 +41,8 @@ def split_addr_spec(addr_spec: str) -> tuple[str, str]:
 
 
 MAX_MAILBOXES = 100  # of one header field
+MAX_SPELLINGS = 5  # of one address, within one mailbox
+MAX_FLUSHES = 300  # what stands between its commas, mailbox or not
 
 _TOKEN = pattern(
     r"""
@@ -56,7 +58,7 @@ _TOKEN = pattern(
 )
 _ESCAPE = pattern(r"\\(.)", re.S)
 _ROUTE = pattern(r"^\s*@[^:@<>]*(?:,\s*@[^:@<>]*)*:")  # RFC 5322 4.4, obsolete source route
-_AROUND = pattern(r"\s*([@.])\s*")
+_AROUND = pattern(r"(?:(?<!\s)\s++)?+([@.])\s*+")
 # Looked for at the beginning of a word only: at each letter of a long word the search would be quadratic.
 _BARE = pattern(r"(?<![^\s<>@,;:\"])[^\s<>@,;:\"]++@[^\s<>@,;:\"]++")
 _EDGES = " \t'`<>"
@@ -85,13 +87,14 @@ class MailboxList:
 class _Collector:
     """The mailbox being read: its words, its addresses in angle brackets and its comments."""
 
-    __slots__ = ("ambiguous", "angles", "comments", "found", "names", "unqualified", "words")
+    __slots__ = ("ambiguous", "angles", "comments", "flushes", "found", "names", "unqualified", "words")
 
     def __init__(self) -> None:
         self.found: list[Mailbox] = []
         self.names: list[str] = []
         self.unqualified: list[str] = []
         self.ambiguous = False
+        self.flushes = 0
         self.reset()
 
     def reset(self) -> None:
@@ -103,14 +106,15 @@ class _Collector:
         """Take what was read since the last separator as one mailbox."""
         if not (self.words or self.angles or self.comments):
             return
+        self.flushes += 1
         addresses = [a for a in (self._clean(angle) for angle in self.angles) if a]
         bare = [m for kind, word in self.words if kind == "text" for m in _BARE.findall(word)]
         if addresses:
             address = addresses[0]
             # ``alice@a.org <bob@b.org>``: some readers say alice. Only a repetition of the address is
             # harmless.
-            others = addresses[1:] + bare
-            if any(identity(other.strip(_EDGES)) != identity(address) for other in others):
+            others = {other.strip(_EDGES) for other in (*addresses[1:], *bare)} - {address}
+            if len(others) > MAX_SPELLINGS or any(identity(one) != identity(address) for one in others):
                 self.ambiguous = True
             name = self._phrase()
             if not name and self.comments:
@@ -242,7 +246,7 @@ def parse_mailboxes(value: str) -> MailboxList:
             reader.words.append(("text", match["escaped"]))
         elif kind == "text" or piece == "]":
             reader.words.append(("text", piece))
-        if len(reader.found) >= MAX_MAILBOXES:
+        if len(reader.found) >= MAX_MAILBOXES or reader.flushes >= MAX_FLUSHES:
             truncated = bool(value[match.end() :].strip(" ,;"))
             reader.reset()
             break

@@ -75,13 +75,15 @@ _MAGIC: tuple[tuple[int, bytes, str], ...] = (
     (0, b"BEGIN:VCARD", "text/vcard"),
     (32769, b"CD001", "application/x-iso9660-image"),
 )
+MAX_NORMALISED = 400  # characters of a name
+_COMMENTS = rb"(?:<!--(?:(?!-->).){0,500}+-->\s*+)*+"
 _HTML_START = pattern(
-    rb"\s*(?:<!--.{0,500}?-->\s*)*<(?:!doctype\s+html|html|head|body|script|iframe|meta|title|table|div|a\s|style"
+    rb"\s*+" + _COMMENTS + rb"<(?:!doctype\s+html|html|head|body|script|iframe|meta|title|table|div|a\s|style"
     rb"|img|form|h1|p[\s>])",
     re.I | re.S,
 )
 _SVG_START = pattern(
-    rb"\s*(?:<\?xml[^>]{0,200}>\s*)?(?:<!--.{0,500}?-->\s*)*(?:<!doctype\s+svg[^>]{0,500}>\s*)?<svg[\s>]",
+    rb"\s*+(?:<\?xml[^>]{0,200}+>\s*+)?" + _COMMENTS + rb"(?:<!doctype\s+svg[^>]{0,500}+>\s*+)?<svg[\s>]",
     re.I | re.S,
 )
 
@@ -189,6 +191,8 @@ def clean_name(original: str, content_type: str, number: int) -> str:
     name = _INVISIBLE.sub("", name)
     # Paths of both worlds; a name of nothing but a path is no name.
     name = name.replace("\\", "/").rstrip("/").rpartition("/")[2]
+    if len(name) > MAX_NORMALISED:  # putting n marks on one letter in order takes n * n
+        name = name[: MAX_NORMALISED // 2] + name[-MAX_NORMALISED // 2 :]
     name = unicodedata.normalize("NFC", name)
     name = _FORBIDDEN.sub("_", name)
     name = " ".join(name.split()).strip(". ")

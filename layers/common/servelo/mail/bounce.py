@@ -16,6 +16,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Iterable, Iterator, Sequence
+from functools import lru_cache
 from typing import Any
 
 from servelo.mail import automatic, bounce_notice, mime
@@ -28,6 +29,7 @@ from servelo.patterns import pattern
 
 MAX_IDS = 10
 MAX_GROUPS = 200
+MAX_WORDS_CHARS = 4000
 MAX_DIAGNOSTIC_CHARS = 500
 MAX_TEXT_BYTES = 256 * 1024
 
@@ -50,7 +52,7 @@ def read_bounce(part: Part, signals: Sequence[str] | None = None) -> Bounce:
     """Return the failures and delays that the mail *part* reports; an empty Bounce when it is no bounce.
 
     *signals* are those of machine mail (``automatic.classify``) where the caller has asked for them already.
-    Never raises; reads at most 256 kB of text and 200 groups of a report.
+    Never raises; reads at most 128 kB of text and 200 groups of a report.
     """
     kinds = {child.content_type for child in _own_parts(part)}
     if "message/feedback-report" in kinds:
@@ -124,16 +126,19 @@ def _report_groups(part: Part) -> list[dict[str, str]]:
         if child.content_type in rules.REPORT_TYPES:
             for group in child.children[:MAX_GROUPS]:
                 fields: dict[str, str] = {}
-                for name, value in group.headers:
-                    # An address is kept as it was sent to, even if it looks like an encoded word.
-                    as_sent = name in _RECIPIENT_FIELDS and "=?" in (text := group.get_unfolded(name))
-                    fields.setdefault(name, text if as_sent else value)
+                for name, _ in group.fields:
+                    if name in _RECIPIENT_FIELDS and "=?" in (text := group.get_unfolded(name)):
+                        # An address is kept as it was sent to, even if it looks like an encoded word.
+                        fields.setdefault(name, text)
+                    elif name in _GROUP_FIELDS and name not in fields:
+                        fields[name] = group.get(name)
                 if any(name in fields for name in _RECIPIENT_FIELDS):
                     groups.append(fields)
     return groups[:MAX_GROUPS]
 
 
 _RECIPIENT_FIELDS = ("final-recipient", "original-recipient", "x-actual-recipient")
+_GROUP_FIELDS = frozenset((*_RECIPIENT_FIELDS, "action", "status", "diagnostic-code"))
 
 
 def _notice_text(part: Part) -> str:
@@ -197,12 +202,20 @@ def _of_groups(groups: Iterable[dict[str, str]], fallback: str = "") -> list[Bou
                 recipient,
                 action="delayed" if action.startswith("delay") else "failed",
                 status=status,
-                words=_SPACES.sub(" ", words.partition(";")[2] or words).strip(),
+                words=_SPACES.sub(" ", words.partition(";")[2] or words).strip()[: _room(recipients)],
                 fallback=fallback,
                 original=original if original.lower() != recipient.lower() else "",
             )
         )
     return recipients
+
+
+def _room(recipients: Sequence[BouncedRecipient]) -> int:
+    """Return how many characters of the words about the next of *recipients* are looked through.
+
+    What hundreds of recipients share is said of the first few.
+    """
+    return MAX_WORDS_CHARS if len(recipients) < 10 else MAX_DIAGNOSTIC_CHARS
 
 
 def _report_address(value: str) -> str:
@@ -334,7 +347,8 @@ def _of_notice(
         words = {finding.address.lower(): finding for finding in (*notice.listed, *notice.told)}
         findings = [words.get(address.lower(), Finding(address, text[:2000])) for address in failed]
     delayed = _is_delay(text, subject)
-    recipients = []
+    told: list[BouncedRecipient] = []
+    named = [(number, line.lower()) for number, line in enumerate(notice.lines) if "@" in line]
     seen: set[str] = set()
     for finding in findings:
         address = _clean(finding.address)
@@ -343,18 +357,18 @@ def _of_notice(
         seen.add(address.lower())
         words_about = finding.reason
         if not _codes(words_about):
-            words_about = f"{words_about}\n{_mentions(notice.lines, address)}".strip()
-        recipients.append(
+            words_about = f"{words_about}\n{_mentions(notice.lines, named, address)}".strip()
+        told.append(
             _recipient(
                 address,
                 action="delayed" if delayed else "failed",
                 status="",
-                words=_SPACES.sub(" ", words_about).strip(),
+                words=_SPACES.sub(" ", words_about).strip()[: _room(told)],
                 fallback=text,
                 original=_clean(finding.original),
             )
         )
-    return recipients
+    return told
 
 
 def _is_own(address: str, own: set[str]) -> bool:
@@ -363,16 +377,19 @@ def _is_own(address: str, own: set[str]) -> bool:
 
 
 def _is_delay(text: str, subject: str) -> bool:
-    lower = _SPACES.sub(" ", text[:4000].lower())
+    lower = _SPACES.sub(" ", text[:MAX_WORDS_CHARS].lower())
     return rules.DELAYED.search(lower) is not None or rules.DELAYED_SUBJECTS.search(subject) is not None
 
 
-def _mentions(lines: Sequence[str], address: str) -> str:
-    """Return the lines of failure that name *address* anywhere in the notice, with the line after each."""
+def _mentions(lines: Sequence[str], named: Sequence[tuple[int, str]], address: str) -> str:
+    """Return the lines that name *address* anywhere in the notice, with the two after each.
+
+    *named* are the numbers of the lines that name anybody, and the lines in lower case.
+    """
     wanted = address.lower()
     out: list[str] = []
-    for number, line in enumerate(lines):
-        if "@" in line and wanted in line.lower():
+    for number, line in named:
+        if wanted in line:
             out += [text.strip() for text in lines[number : number + 3]]
         if len(out) > 20:
             break
@@ -410,7 +427,7 @@ def _recipient(
     if not status and not reply and fallback:
         found, reply = _codes(fallback) or ("", "")
         status = found
-    reason = _reason_of(lower) or (_reason_of(fallback.lower()[:4000]) if fallback else None)
+    reason = _reason_of(lower) or (_reason_of(fallback.lower()[:MAX_WORDS_CHARS]) if fallback else None)
     permanent: bool | None
     if action == "delayed":
         permanent = False
@@ -436,16 +453,18 @@ def _recipient(
     )
 
 
+@lru_cache(maxsize=2)  # the whole notice is asked for each recipient whose own words say nothing
 def _codes(words: str) -> tuple[str, str] | None:
     """Return (first enhanced status code, first SMTP reply code) of a failure, None when there is neither."""
-    text = words[:4000]
+    text = words[:MAX_WORDS_CHARS]
     enhanced = next((m[1] for m in _ENHANCED.finditer(text) if m[1][0] in "45"), "")
     reply = next((m[1] for m in _REPLY.finditer(text)), "")
     return (enhanced, reply) if enhanced or reply else None
 
 
+@lru_cache(maxsize=2)
 def _reason_of(lower: str) -> rules.Reason | None:
-    text = lower[:4000]
+    text = lower[:MAX_WORDS_CHARS]
     return next((reason for reason in rules.REASONS if reason.words.search(text)), None) if text else None
 
 
@@ -535,12 +554,12 @@ def _ses_notification(part: Part) -> dict[str, Any]:
 def _of_ses(notification: dict[str, Any]) -> Bounce:
     bounce = _dict(notification.get("bounce"))
     permanent = _text(bounce.get("bounceType")).lower() == "permanent"
-    recipients = []
+    recipients: list[BouncedRecipient] = []
     for entry in map(_dict, _list(bounce.get("bouncedRecipients"))):
         address = next(iter(_addresses(_text(entry.get("emailAddress")))), "")
         action = _text(entry.get("action")).lower() or "failed"
         if address and action not in rules.SUCCESSFUL_ACTIONS:
-            words = _SPACES.sub(" ", _text(entry.get("diagnosticCode"))).strip()
+            words = _SPACES.sub(" ", _text(entry.get("diagnosticCode"))).strip()[: _room(recipients)]
             status = _status_of(_text(entry.get("status")), words)
             default = "permanent failure 550" if permanent else "temporary failure 450"
             recipients.append(

@@ -10,15 +10,17 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Sequence
+from functools import lru_cache
 
 from servelo.mail import bounce_rules as rules
 from servelo.mail.bounce_rules import any_of
 from servelo.records import dataclass
 
-MAX_TEXT_CHARS = 256 * 1024
+MAX_TEXT_CHARS = 128 * 1024
 MAX_LINE_CHARS = 1000
 MAX_LINES = 5000
 MAX_RECIPIENTS = 100
+MAX_LOOKED_AT = 500  # addresses that begin a line
 MAX_REASON_LINES = 16
 MAX_REASON_CHARS = 2000
 MAX_HTML_TAGS = 20_000
@@ -33,7 +35,7 @@ _LOCAL = (
 _DOMAIN = r"(?:[^\W_](?:[\w-]|\.(?=[\w]))*+|\[[\d.]{7,15}\])"
 ADDRESS = any_of(rf"(?<![A-Za-z0-9!#$%&+/?^_`{{}}~.\-]){_LOCAL}@{_DOMAIN}")
 _LINE_FIRST = any_of(
-    rf"^(?P<indent>[\s*•·|o-]*?(?:>>> +)?)(?:\d{{1,3}}[.)]\s+)?[<\"'(\[]*+(?:(?:mailto|smtp|"
+    rf"^(?P<indent>\s*+[\s*•·|o-]{{0,40}}?(?:>>> +)?)(?:\d{{1,3}}[.)]\s+)?[<\"'(\[]*+(?:(?:mailto|smtp|"
     rf"rfc822)[:;]\s*+)?(?P<address>{_LOCAL}@{_DOMAIN})"
     r"[>\"')\]]*+(?:\s*<mailto:[^>]*+>)?(?P<rest>.*)$",
     flags=re.I,
@@ -165,7 +167,7 @@ def _without_element(html: str, name: str) -> str:
 
 
 def read(text: str) -> Notice:
-    """Return what the notice *text* tells. Never raises; reads the first 256 kB and 5,000 lines."""
+    """Return what the notice *text* tells. Never raises; reads the first 128 kB and 5,000 lines."""
     lines = [
         line[:MAX_LINE_CHARS].rstrip()
         for line in text[:MAX_TEXT_CHARS].replace("\r\n", "\n").split("\n")[:MAX_LINES]
@@ -213,7 +215,8 @@ def _returned_at(lines: Sequence[str]) -> int:
         if not line:
             continue
         lower = line.lower()
-        if number > 1 and rules.RETURNED.match(lower):
+        # Its words stand a space apart: runs of them would be tried at each length.
+        if number > 1 and rules.RETURNED.match(" ".join(lower.split())):
             return number
         if (
             _HEADER_START.match(line)
@@ -255,6 +258,7 @@ def _groups(lines: Sequence[str]) -> Iterator[dict[str, str]]:
             return
 
 
+@lru_cache(maxsize=64)  # each line is looked at by itself, and as what is below up to 16 addresses
 def _line_first(line: str) -> re.Match[str] | None:
     return _LINE_FIRST.match(line) if "@" in line else None
 
@@ -262,7 +266,7 @@ def _line_first(line: str) -> re.Match[str] | None:
 def _listed(lines: Sequence[str]) -> Iterator[Finding]:
     """Yield addresses that begin a line and that have a reason, or stand below the start of a list."""
     in_list = 0  # lines that a list may still go on for without an address
-    found = 0
+    found = looked_at = 0
     number = -1
     while number + 1 < len(lines):
         number += 1
@@ -282,6 +286,9 @@ def _listed(lines: Sequence[str]) -> Iterator[Finding]:
         named = _BRACKETED.match(rest)
         if named is not None:  # what came first is a display name that looks like an address
             address, rest = named["address"], rest[named.end() :].strip()
+        looked_at += 1
+        if looked_at > MAX_LOOKED_AT:
+            return
         paragraph, more, original = _reason(lines, number, rest)
         has_reason = bool(rules.FAILURE_WORDS.search(paragraph.lower()))
         if not has_reason and in_list <= 0:

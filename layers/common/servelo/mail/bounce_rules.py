@@ -456,7 +456,7 @@ OPENINGS = any_of(
 
 # Where the returned mail begins within the text of a notice.
 RETURNED = any_of(
-    r"^[\s>]*[-=|*_~#+:]*\s*(?:"
+    r"^[\s>]*+[-=|*_~#+:]*+\s*+(?:"
     r"(?:below this line is|this is|below is|here is|included is|following is|what follows is|"
     r"attached is|the following is) (?:a |the )?"
     r"(?:copy|header|original|returned)|"

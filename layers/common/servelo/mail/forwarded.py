@@ -17,7 +17,7 @@ from servelo.patterns import pattern
 MAX_LINES = 400  # a forward's header block stands near its beginning
 MIN_BLOCK_LINES = 3
 
-_LABELLED = pattern(r"^[\s>*]{0,8}([^\s:：<>@*][^:：<>@]{0,28}?)\s*\*?\s*[:：]\s*\*?\s*(\S.*)?$")
+_LABELLED = pattern(r"^[\s>*]{0,8}([^\s:：<>@*][^:：<>@]{0,28}?)\s*+\*?+\s*+[:：]\s*+\*?+\s*+(\S.*)?$")
 _ADDRESS = pattern(r"(?:mailto:)?([^\s<>\[\]()\",;:@]{1,64}@[^\s<>\[\]()\",;:@]{1,253})")
 _SEPARATOR = pattern(r"[-_=*─—]{5,}")
 _AROUND_NAME = " \t\"'<>[]()*,;"

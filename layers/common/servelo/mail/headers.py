@@ -20,6 +20,7 @@ MAX_FIELDS = 1000
 MAX_ENCODED_WORDS = 400  # in one field; 100 mailboxes with names of several words each need more than 50
 MAX_CHARSETS = 20  # of one field's encoded words; looking up a label costs more than decoding its word
 MAX_PARAMETERS = 100
+READ = frozenset("boundary charset delsp filename format name start".split())  # what a part is read by
 MIN_FAST_BASE64 = 65_536  # octets that are worth another library's import
 FIELD_CUT = "A header field is longer than 16 kB; its rest was not read."
 # Of these fields the author is read; what was cut off may name another, or another signature's domain.
@@ -29,11 +30,16 @@ HEADER_CUT = "The header is longer than 1,000 fields or 256 kB; the rest of it w
 
 _FIELD = pattern(rb"^([!-9;-~]++)[ \t]*+:(.*(?:\n[ \t].*)*+)\n?", re.M)
 _LATER_FIELD = pattern(rb"^[A-Za-z][A-Za-z0-9-]{1,60}+:[ \t]", re.M)
-_FOLD = pattern(r"[ \t]*[\r\n]+[ \t]*")
+# Runs of spaces are looked at from their beginning only, here and below: from each of them takes n * n.
+_FOLD = pattern(r"(?:(?<![ \t])[ \t]++)?+[\r\n]++[ \t]*+")
 _CONTROLS = pattern("[\x00-\x08\x0a-\x1f\x7f\x85\u2028\u2029]+")
 _SURROGATES = pattern("[\ud800-\udfff]")
 # The text may hold spaces and "?", which RFC 2047 forbids and people's programs write.
-_ENCODED_WORD = pattern(r"=\?([A-Za-z0-9_.:+\-]{1,40})(?:\*[A-Za-z0-9\-]{0,20})?\?([BbQq])\?(.*?)\?=", re.S)
+# It ends where the next one begins: one that never ends must not be looked for to the end of the field.
+_ENCODED_WORD = pattern(
+    r"=\?([A-Za-z0-9_.:+\-]{1,40})(?:\*[A-Za-z0-9\-]{0,20})?\?([BbQq])\?"
+    r"([^?=]*+(?:(?:\?(?!=)|=(?!\?[A-Za-z0-9_.:+*\-]{1,60}\?[BbQq]\?))[^?=]*+)*+)\?="
+)
 
 
 def split_block(source: bytes, start: int, end: int) -> tuple[list[tuple[str, bytes]], int, list[str]]:
@@ -218,7 +224,9 @@ def _decode_fast(data: bytes | memoryview) -> bytes:
 
 
 _TYPE = pattern(r"\s*([^\s;,/\"()]+)\s*/\s*([^\s;,\"()/]+)")
-_PARAMETER = pattern(r"[;\s]\s*+([^\s=;\"]++)\s*+=\s*+(?:\"((?:[^\"\\]|\\.)*+)(?:\"|$)|([^;]*+))", re.S)
+_PARAMETER = pattern(
+    r"(?:;|(?<!\s)\s)\s*+([^\s=;\"]++)\s*+=\s*+(?:\"((?:[^\"\\]|\\.)*+)(?:\"|$)|([^;]*+))", re.S
+)
 _ESCAPE = pattern(r"\\(.)", re.S)
 _WINDOWS_PATH = pattern(r"(?:[A-Za-z]:|\\)\\[^\\\"]")
 
@@ -226,8 +234,8 @@ _WINDOWS_PATH = pattern(r"(?:[A-Za-z]:|\\)\\[^\\\"]")
 def parse_parameters(text: str) -> dict[str, str]:
     """Return the parameters of a Content-Type or Content-Disposition value, names in lower case.
 
-    RFC 2231 pieces are joined and decoded; encoded words, which do not belong here, are decoded too. The
-    first of two equal names wins; the RFC 2231 form wins over the plain one.
+    In those of ``READ`` RFC 2231 pieces are joined and decoded, and encoded words, which do not belong here,
+    are decoded too. The first of two equal names wins; the RFC 2231 form wins over the plain one.
     """
     plain: dict[str, str] = {}
     pieces: dict[str, list[tuple[int, bool, str]]] = {}
@@ -244,6 +252,8 @@ def parse_parameters(text: str) -> dict[str, str]:
         if not star:
             plain.setdefault(name, value)
             continue
+        if base not in READ:
+            continue
         encoded = rest.endswith("*") or rest == ""
         digits = rest.rstrip("*")
         if digits.isdecimal() and len(digits) <= 4:
@@ -255,7 +265,7 @@ def parse_parameters(text: str) -> dict[str, str]:
         if joined:
             plain[name] = joined
     for name, value in plain.items():
-        if "=?" in value:
+        if "=?" in value and name in READ:
             plain[name] = decode_words(value)
     return {name: one_line(value) for name, value in plain.items()}
 

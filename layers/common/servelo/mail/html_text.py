@@ -501,15 +501,16 @@ def _attribute(attributes: str, wanted: str) -> str | None:
     return None
 
 
-def render(html: str) -> str:
+def render(html: str, *, max_tags: int = MAX_TAGS) -> str:
     """Return *html* as text with ``\\n`` line ends, without lone surrogates or NUL. Never raises.
 
-    At most 1 M characters are read, and about as many returned.
+    At most 1 M characters are read, and about as many returned. Words behind *max_tags* tags are
+    not laid out any more.
     """
     html = _NOT_STORABLE.sub("\ufffd", html[:MAX_HTML_CHARS])
     renderer = _Renderer()
     position = 0
-    tags_left = MAX_TAGS
+    tags_left = max_tags
     for start, end, name, attributes in tags(html):
         tags_left -= 1
         if tags_left < 0:

@@ -13,13 +13,15 @@ from collections.abc import Callable
 
 from servelo.mail import attachments as files
 from servelo.mail import charset, headers, mime, plain_text
-from servelo.mail.address import Mailbox, MailboxList, parse_mailboxes
+from servelo.mail.address import MAX_MAILBOXES, Mailbox, MailboxList, parse_mailboxes
 from servelo.mail.dates import parse_date
 from servelo.mail.inbound_mail import Attachment, Bounce, Complaint, InboundMail, MachineMail, ReplyBody
 from servelo.mail.mime import Part
 from servelo.patterns import pattern
 
 MAX_SUBJECT_CHARS = 998  # RFC 5322 2.1.1
+MAX_FILES = 1000  # a mail has no more than 500 parts, but those may be archives of more
+TOO_MANY_FILES = "The mail holds more than 1,000 files; the raw mail holds the rest."
 MAX_MESSAGE_IDS = 100
 MAX_TEXT_CHARS = 1024 * 1024
 MAX_HTML_BYTES = 16 * 1024 * 1024  # with the images within it
@@ -81,6 +83,22 @@ _NO_WORDS: list[_Words] = []
 _NO_LISTS: list[MailboxList] = []
 
 
+class _Tags:
+    """How much HTML of one mail is laid out yet: as much as of a mail with a single part of it."""
+
+    def __init__(self) -> None:
+        self._left = -1
+
+    def rendered(self, html: str) -> str:
+        from servelo.mail.html_text import MAX_TAGS, render
+
+        if self._left < 0:
+            self._left = MAX_TAGS
+        text = render(html, max_tags=self._left)
+        self._left = max(0, self._left - html.count("<"))
+        return text
+
+
 class _Reading:
     """What is gathered while the parts of a mail are gone through.
 
@@ -96,15 +114,17 @@ class _Reading:
         "reports",
         "seen_words",
         "shown_files",
+        "tags",
         "warnings",
     )
 
-    def __init__(self, bytes_left: int = MAX_ATTACHMENT_BYTES) -> None:
+    def __init__(self, bytes_left: int = MAX_ATTACHMENT_BYTES, tags: _Tags | None = None) -> None:
         self.warnings: list[str] = []
         self.attachments: list[Attachment] = []
-        self.embedded: list[Part] = []
+        self.embedded: list[tuple[Part, list[_Words], _Reading]] = []
         self.calendars: list[str] = []
-        self.shown_files: list[str] = []
+        self.shown_files: list[tuple[Part, bool, _Tags]] = []
+        self.tags = tags or _Tags()
         self.reports: list[Part] = []
         self.bytes_left = bytes_left
         self.seen_words = False
@@ -158,16 +178,16 @@ def _read(raw: bytes, root: Part, reading: _Reading) -> InboundMail:
     words = reading.attempt("The body", _NO_WORDS, _collect, root, reading)
     own_text, original_html, from_html = _join(words, reading)
     html = reading.attempt("The HTML", "", _safe_html, original_html)
-    text = own_text
-    for embedded in reading.embedded:
-        text = _append(text, reading.attempt("An embedded mail", "", _embedded_text, embedded))
-    for shown in reading.shown_files:
-        text = _append(text, shown)
+    text = _in_turn(
+        own_text,
+        *(reading.attempt("An embedded mail", "", _embedded_text, *each) for each in reading.embedded),
+        *(reading.attempt("A file", "", _shown_file, *each) for each in reading.shown_files),
+    )
     if not text.strip():
-        for report in reading.reports:
-            text = _append(text, report.text(65536))
-        for calendar in reading.calendars:
-            text = _append(text, plain_text.calendar_text(calendar))
+        text = _in_turn(
+            *(report.text(65536) for report in reading.reports),
+            *map(plain_text.calendar_text, reading.calendars),
+        )
     text = _storable(text, reading)
     # Where the words come from the HTML alone they are parted there: its elements say more than its lines.
     parted = "" if from_html else _storable(own_text, reading) if own_text.strip() else text
@@ -230,13 +250,22 @@ class _Fields:
         return [value for key, value in self.decoded if key == name]
 
     def mailboxes(self, name: str) -> list[MailboxList]:
-        return [parse_mailboxes(value) for key, value in self.unfolded if key == name]
+        lists: list[MailboxList] = []
+        found = 0
+        for key, value in self.unfolded:
+            if key == name:
+                if found >= MAX_MAILBOXES:
+                    lists.append(MailboxList(truncated=True))
+                    break
+                lists.append(parse_mailboxes(value))
+                found += len(lists[-1].mailboxes)
+        return lists
 
     def people(self, name: str, reading: _Reading) -> tuple[Mailbox, ...]:
         lists = reading.attempt(f"The field {name}", _NO_LISTS, self.mailboxes, name)
         if any(one.truncated for one in lists):
             reading.warn("An address field holds more than 100 addresses; the rest was not read.")
-        return tuple(mailbox for one in lists for mailbox in one.mailboxes)[:100]
+        return tuple(mailbox for one in lists for mailbox in one.mailboxes)[:MAX_MAILBOXES]
 
 
 def _charset_hint(root: Part) -> str:
@@ -256,7 +285,7 @@ def _author(lists: list[MailboxList], reading: _Reading) -> tuple[Mailbox | None
         else:
             reading.warn("The mail has no From field.")
         return None, bool(lists)
-    ambiguous = len(lists) > 1 or len(mailboxes) > 1 or any(one.ambiguous for one in lists)
+    ambiguous = len(lists) > 1 or len(mailboxes) > 1 or any(one.ambiguous or one.truncated for one in lists)
     if headers.HEADER_CUT in reading.warnings or headers.AUTHOR_CUT in reading.warnings:
         ambiguous = True  # another From, or the signature that was found good, may stand in what was not read
     if ambiguous:
@@ -364,7 +393,7 @@ def _collect_leaf(part: Part, reading: _Reading) -> list[_Words]:
                 _attach(part, name, reading)
             return _collect_text(part, reading, html=is_html)
         if part.end - part.start <= MAX_SHOWN_FILE_BYTES:
-            reading.shown_files.append(_shown_file(part, html=is_html))
+            reading.shown_files.append((part, is_html, reading.tags))
     if kind in _REPORTS:
         reading.reports.append(part)
     if kind == "text/calendar":
@@ -377,13 +406,9 @@ def _collect_leaf(part: Part, reading: _Reading) -> list[_Words]:
     return []
 
 
-def _shown_file(part: Part, *, html: bool) -> str:
+def _shown_file(part: Part, html: bool, tags: _Tags) -> str:
     text = part.text(MAX_SHOWN_FILE_BYTES)
-    if not html:
-        return text
-    from servelo.mail.html_text import render
-
-    return render(text)
+    return tags.rendered(text) if html else text
 
 
 def _collect_text(part: Part, reading: _Reading, *, html: bool) -> list[_Words]:
@@ -457,21 +482,22 @@ def _collect_embedded(part: Part, name: str, attached: bool, reading: _Reading) 
     if not name:
         name = (headers.one_line(inner.get("subject"))[:100] or "message") + ".eml"
     _keep(reading, name, part.content_type, content, content_id=_content_id(part))
-    nested = _Reading(reading.bytes_left)
-    reading.attempt("An embedded mail", _NO_WORDS, _collect, inner, nested)
+    nested = _Reading(reading.bytes_left, reading.tags)
+    words = reading.attempt("An embedded mail", _NO_WORDS, _collect, inner, nested)
     # The files of the embedded mail are in its .eml as well; they are listed so that they can be opened
     # directly.
-    for file in nested.attachments:
-        reading.attachments.append(file)
+    reading.attachments += nested.attachments
+    if len(reading.attachments) > MAX_FILES:
+        reading.warn(TOO_MANY_FILES)
+        del reading.attachments[MAX_FILES:]
     reading.bytes_left = nested.bytes_left
     if not attached:
-        reading.embedded.append(inner)
+        reading.embedded.append((inner, words, nested))
 
 
-def _embedded_text(part: Part) -> str:
-    """Return an embedded mail as it is shown below the mail that carries it."""
-    nested = _Reading(bytes_left=0)
-    text, _, _ = _join(_collect(part, nested), nested)
+def _embedded_text(part: Part, words: list[_Words], nested: _Reading) -> str:
+    """Return an embedded mail as it is shown below the mail that carries it; *words* are its own."""
+    text, _, _ = _join(words, nested)
     lines = [
         f"{label}: {value}"
         for label, value in (
@@ -482,8 +508,7 @@ def _embedded_text(part: Part) -> str:
         )
         if value
     ]
-    for inner in nested.embedded:
-        text = _append(text, _embedded_text(inner))
+    text = _in_turn(text, *(_embedded_text(*each) for each in nested.embedded))
     return "\n".join(("---------- Forwarded message ----------", *lines, "", text.strip("\n")))
 
 
@@ -539,6 +564,9 @@ def _keep(
     content_id: str = "",
     inline: bool = False,
 ) -> None:
+    if len(reading.attachments) >= MAX_FILES:
+        reading.warn(TOO_MANY_FILES)
+        return
     if len(content) > reading.bytes_left:
         reading.warn("The files of the mail are too large to be kept apart; the raw mail holds them.")
         return
@@ -586,25 +614,23 @@ def _join(words: list[_Words], reading: _Reading) -> tuple[str, str, bool]:
 
     Each place gives its text part if that says anything.
     """
-    text = ""
+    pieces: list[str] = []
     from_html = False
     from_text = False
     for one in words:
         said = one.text
         if one.html and _is_stand_in(said):
-            from servelo.mail.html_text import render
-
-            rendered = reading.attempt("The HTML", "", render, one.html)
+            rendered = reading.attempt("The HTML", "", reading.tags.rendered, one.html)
             if not said.strip() or len(rendered.strip()) > len(said.strip()):
                 said = rendered
                 from_html = from_html or bool(said.strip())
         if said is one.text and said.strip():
             from_text = True
-        text = _append(text, said)
+        pieces.append(said)
     html_pieces: list[str] = []
     if any(one.html for one in words):
         html_pieces = [one.html or _as_html(one.text) for one in words if one.html or one.text.strip()]
-    return text, "\n<br>\n".join(html_pieces), from_html and not from_text
+    return _in_turn(*pieces), "\n<br>\n".join(html_pieces), from_html and not from_text
 
 
 def _is_stand_in(text: str) -> bool:
@@ -613,10 +639,15 @@ def _is_stand_in(text: str) -> bool:
     return not stripped or (len(stripped) < 400 and _WANTS_HTML.search(stripped) is not None)
 
 
-def _append(text: str, more: str) -> str:
-    if not text.strip():
-        return more
-    return f"{text.rstrip()}\n\n{more.lstrip(chr(10))}" if more.strip() else text
+def _in_turn(*pieces: str) -> str:
+    """Return *pieces* one below the other, with a blank line between those that say anything."""
+    saying = [piece for piece in pieces if piece.strip()]
+    if len(saying) < 2:
+        return saying[0] if saying else next(reversed(pieces), "")
+    first, *between, last = saying
+    return "\n\n".join(
+        (first.rstrip(), *(piece.lstrip("\n").rstrip() for piece in between), last.lstrip("\n"))
+    )
 
 
 def _as_html(text: str) -> str:

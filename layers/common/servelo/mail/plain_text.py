@@ -10,7 +10,7 @@ from servelo.patterns import pattern
 MAX_UUENCODED_FILES = 50
 
 _QUOTE = pattern(r">*")
-_UU_BEGIN = pattern(rb"^begin(?:-base64)? [0-7]{3,4}(?: ([^\r\n]{0,255}?))?[ \t]*\r?\n", re.M)
+_UU_BEGIN = pattern(rb"^begin(?:-base64)? [0-7]{3,4}(?:[ \t]([^\r\n]{0,400}+))?\r?\n", re.M)
 _UU_END = pattern(rb"^(?:end|====)[ \t]*\r?$", re.M)
 _INVISIBLE_LINES = pattern(r"[ \t]+$", re.M)
 
@@ -57,16 +57,16 @@ def take_uuencoded(data: bytes) -> tuple[bytes, list[tuple[str, bytes]]]:
         begin = _UU_BEGIN.search(data, position)
         if begin is None:
             break
-        end = _UU_END.search(data, begin.end())
-        if end is None or not _looks_uuencoded(data, begin.end()):
+        if not _looks_uuencoded(data, begin.end()):
             kept.append(data[position : begin.end()])
             position = begin.end()
-            if end is None:
-                break
             continue
+        end = _UU_END.search(data, begin.end())
+        if end is None:
+            break
         kept += (data[position : begin.start()], b"[", begin[0].strip(), b"]")  # shows where the file stood
         files.append(
-            ((begin[1] or b"").decode("utf-8", "replace"), decode_uu(data[begin.end() : end.start()]))
+            ((begin[1] or b"").strip().decode("utf-8", "replace"), decode_uu(data[begin.end() : end.start()]))
         )
         position = end.end()
     kept.append(data[position:])

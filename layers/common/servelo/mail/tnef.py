@@ -65,7 +65,7 @@ def _read_stream(data: memoryview, opened: OpenedTnef, depth: int) -> None:
     codepage = "cp1252"
     current: _File | None = None
     found: list[_File] = []
-    rtf = b""
+    packed = b""
     position = 6
     for _ in range(MAX_ATTRIBUTES):
         if position + 9 > len(data):
@@ -90,7 +90,7 @@ def _read_stream(data: memoryview, opened: OpenedTnef, depth: int) -> None:
         elif attribute == _BODY:
             opened.text = opened.text or _string(bytes(value), codepage)
         elif attribute == _MESSAGE_PROPERTIES:
-            rtf = _read_message_properties(value, opened, codepage) or rtf
+            packed = _read_message_properties(value, opened, codepage) or packed
     for file in found:
         if file.embedded is not None and depth < MAX_NESTING:
             _read_embedded(file, opened, depth)
@@ -100,7 +100,7 @@ def _read_stream(data: memoryview, opened: OpenedTnef, depth: int) -> None:
             if len(content) or name:
                 kind = file.content_type.lower() if "/" in file.content_type else "application/octet-stream"
                 opened.files.append((name, kind, bytes(content), file.content_id))
-    if rtf and not opened.text.strip() and not opened.html.strip():
+    if packed and not opened.text.strip() and not opened.html.strip() and (rtf := unpack_rtf(packed)):
         opened.files.append(("message.rtf", "application/rtf", rtf, ""))
 
 
@@ -118,7 +118,7 @@ def _read_embedded(file: _File, opened: OpenedTnef, depth: int) -> None:
 
 
 def _read_message_properties(value: memoryview, opened: OpenedTnef, codepage: str) -> bytes:
-    """Take text, HTML and subject from the properties; return the unpacked RTF, if any."""
+    """Take text, HTML and subject from the properties; return the compressed RTF, if any."""
     properties = _properties(value)
     internet = next(
         (int.from_bytes(data[:4], "little") for key, kind, data in properties if key == _P_CODEPAGE), 0
@@ -130,7 +130,7 @@ def _read_message_properties(value: memoryview, opened: OpenedTnef, codepage: st
         50220: "iso-2022-jp",
         20866: "koi8-r",
     }.get(internet, f"cp{internet}" if internet else codepage)
-    rtf = b""
+    packed = b""
     for key, kind, data in properties:
         if key == _P_BODY and not opened.text:
             opened.text = _property_text(kind, data, codepage)
@@ -141,8 +141,8 @@ def _read_message_properties(value: memoryview, opened: OpenedTnef, codepage: st
         elif key == _P_SUBJECT and not opened.subject:
             opened.subject = _property_text(kind, data, codepage)
         elif key == _P_RTF:
-            rtf = unpack_rtf(bytes(data))
-    return rtf
+            packed = bytes(data)
+    return packed
 
 
 def _read_file_properties(value: memoryview, file: _File, codepage: str) -> None:
@@ -261,6 +261,13 @@ def unpack_rtf(data: bytes) -> bytes:
             offset, length = token >> 4, (token & 15) + 2
             if offset == write & 4095:
                 return bytes(out)
+            start, to = offset & 4095, write & 4095
+            if (to - start) & 4095 >= length and max(start, to) + length <= 4096:
+                piece = window[start : start + length]
+                out += piece
+                window[to : to + length] = piece
+                write += length
+                continue
             for step in range(length):
                 byte = window[(offset + step) & 4095]
                 out.append(byte)

@@ -1,0 +1,140 @@
+"""Mails whose reading took the square of their size or worse: read, and as they should be.
+
+Without the mends most of these tests do not end within a quarter of a minute, the first one never.
+"""
+
+import pytest
+
+from servelo.mail import attachments, forwarded
+from servelo.mail.address import parse_mailboxes
+from servelo.mail.inbound import read_mail
+from servelo.mail.inbound_mail import InboundMail
+
+HEAD = "From: ada@customer.example\nTo: acme@serveloapp.com\nSubject: s\n"
+NOTICE = "From: MAILER-DAEMON@mx.example\nSubject: Undelivered mail\n\n"
+
+
+def read(text: str) -> InboundMail:
+    return read_mail(text.encode())
+
+
+def mixed(*parts: str) -> InboundMail:
+    body = "".join(f"--B\n{part}\n" for part in parts)
+    return read(f"{HEAD}Content-Type: multipart/mixed; boundary=B\n\n{body}--B--\n")
+
+
+def test_the_type_of_a_file_is_told_behind_any_number_of_comments() -> None:
+    many = b"<!---->" * 200
+    assert attachments.sniff(many + b"<svg>") == "image/svg+xml"
+    assert attachments.sniff(b"<!-- a -- b -->\n" + many + b"<table>") == "text/html"
+    assert attachments.sniff(many) == ""
+
+
+def test_the_beginning_of_a_returned_mail_is_looked_for_between_any_spaces() -> None:
+    spaces = " " * 900
+    found = read(
+        f"{NOTICE}Delivery failed\nbob@b.example user unknown\nmessage text{spaces}x\n{spaces}a @x\n"
+    )
+    assert [one.recipient for one in found.bounce.recipients] == ["bob@b.example"]
+    returned = "The original  message follows:\n\nTo: eve@e.example\n"
+    found = read(f"{NOTICE}Delivery failed\nbob@b.example user unknown\n\n{spaces}{returned}")
+    assert [one.recipient for one in found.bounce.recipients] == ["bob@b.example"]
+
+
+def test_lines_of_bullets_are_no_addresses_and_take_no_time() -> None:
+    ladder = "".join(f"{'  ' * (number % 8)}a{number}@b.example (\n{'o' * 990}@\n" for number in range(60))
+    assert len(read(NOTICE + "Delivery failed\n" + ladder).bounce.recipients) <= 100
+
+
+def test_fields_of_spaces_are_unfolded_and_parted() -> None:
+    spaces = " " * 15_900
+    found = mixed(*[f'Content-Type: text/plain;{spaces}"\n\nhello'] * 20)
+    assert found.text.count("hello") == 20
+    many = "".join(f"X: a{spaces}b\n c\n" for _ in range(10))
+    assert dict(read(f"{HEAD}{many}\nhi").headers)["x"].split() == ["a", "b", "c"]
+    assert [one.addr_spec for one in parse_mailboxes(f"ada@{spaces}c.example").mailboxes] == ["ada@c.example"]
+    assert parse_mailboxes(f"<ada@b{spaces}c>").ambiguous
+
+
+def test_an_encoded_word_that_never_ends_is_left_for_the_next() -> None:
+    found = read("Subject: =?utf-8?q?open =?utf-8?q?=C3=A4?= x\n" + f"X: {'=?a?Q?x' * 2200}\n" * 15 + "\nhi")
+    assert found.subject == "=?utf-8?q?open ä x"
+    assert found.text == "hi"
+
+
+def test_begins_of_files_without_an_end_are_words() -> None:
+    found = read(f"{HEAD}\n{'begin 644 a' + chr(10)}" * 1 + "begin 644 a\n" * 40_000 + "end\n")
+    assert found.attachments == ()
+    assert found.text.endswith("end\n")
+    named = read(f"{HEAD}\nbegin 644{' ' * 100_000}x\n")
+    assert named.attachments == ()
+
+
+@pytest.mark.parametrize("mark", ["\u0301\u0323", "a\u0301"])
+def test_a_name_of_marks_is_cut_before_they_are_put_in_order(mark: str) -> None:
+    name = "a" + mark * 40_000 + ".pdf"
+    clean = attachments.clean_name(name, "application/pdf", 1)
+    assert clean.endswith(".pdf")
+    assert len(clean) <= 150
+
+
+def test_a_label_of_spaces_is_no_header_of_a_forwarded_mail() -> None:
+    line = "a" + " " * 597 + "b\n"
+    assert forwarded.original_sender(read(f"{HEAD}\n{line * 300}")) is None
+
+
+def test_a_mail_within_thirty_mails_is_read_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    from servelo.mail import plain_text
+
+    calls = []
+    unflow = plain_text.unflow
+    monkeypatch.setattr(plain_text, "unflow", lambda text, **more: calls.append(1) or unflow(text, **more))
+    within = "From: a@b.example\nContent-Type: message/rfc822\n\n" * 20
+    found = read(
+        f"{within}From: leaf@b.example\nContent-Type: text/plain; format=flowed\n\nthe innermost\nwords"
+    )
+    assert len(calls) == 1
+    assert found.text.count("Forwarded message") == 20
+    assert found.text.endswith("the innermost\nwords")
+
+
+def test_many_parts_of_html_are_laid_out_no_further_than_one() -> None:
+    pieces = ["Content-Type: text/html\n\n" + "<p>word</p>" * 200] * 400
+    found = mixed(*pieces)
+    assert found.text.count("word") == 400 * 200
+
+
+def test_of_a_report_only_the_fields_that_are_read_are_decoded() -> None:
+    group = (
+        "Final-Recipient: rfc822; {}@b.example\nAction: failed\nStatus: 5.1.1\n"
+        "Diagnostic-Code: smtp; 550 5.1.1 {}\nX: =?l{}?q?=e9=a0?=\n\n"
+    )
+    groups = "".join(group.format(f"a{n}", "no such user " * 90, n) for n in range(180))
+    found = read(
+        f"{NOTICE[:-1]}Content-Type: multipart/report; boundary=B\n\n"
+        f"--B\nContent-Type: message/delivery-status\n\nReporting-MTA: dns; mx\n\n{groups}\n--B--\n"
+    )
+    assert len(found.bounce.recipients) == 180
+    assert {(one.status, one.permanent, one.reason) for one in found.bounce.recipients} == {
+        ("5.1.1", True, "user-unknown")
+    }
+
+
+def test_of_address_fields_without_end_no_more_is_read_than_counts() -> None:
+    found = parse_mailboxes("ada@a.example, " + "x," * 5000 + "eve@e.example")
+    assert [one.addr_spec for one in found.mailboxes] == ["ada@a.example"]
+    assert found.truncated
+    mail = read("From: ada@a.example, " + "x," * 5000 + "eve@e.example\n\nhi")
+    assert mail.from_ambiguous
+    spellings = "".join(f"<a@é{number}.example>" for number in range(1000))
+    assert parse_mailboxes(spellings).ambiguous
+    assert not parse_mailboxes("a@é.example <a@xn--9ca.example> <A@É.example>").ambiguous
+    lists = "To: " + ",".join(f"p{number}@a.example" for number in range(90)) + "\n"
+    assert len(read(f"{HEAD}{lists * 16}\nhi").to) == 100
+
+
+def test_more_than_a_thousand_files_are_left_in_the_raw_mail() -> None:
+    uu = "".join(f"begin 644 {number}\n#0V%T\n`\nend\n" for number in range(50))
+    found = mixed(*[f"Content-Type: text/plain\n\n{uu}"] * 25)
+    assert len(found.attachments) == 1000
+    assert "The mail holds more than 1,000 files; the raw mail holds the rest." in found.warnings
