@@ -24,10 +24,11 @@ from servelo.records import dataclass
 MAX_WORDS_A_COMMENT = 200
 MAX_WORDS_ASKED = 6
 MAX_POSTINGS = 1000
+MAX_LETTERS_KEPT = 5000  # of all that Unicode has
 SHORTEST, LONGEST = 2, 32
 
 _RUN = pattern(r"[^\W_]+")
-_ADDRESS = pattern(r"[^\s<>()\",;:]+@[^\s<>()\",;:]+")
+_NO_SPACE = pattern(r"[^\s<>()\",;:]+")
 _NUMBER = pattern(r"#?([0-9]{1,13})")
 _CJK = pattern(r"[\u3040-\u30ff\u3400-\u9fff\uac00-\ud7af\uf900-\ufaff]")
 # Words that nearly every mail holds say nothing; they would fill the index.
@@ -43,8 +44,9 @@ def words_of(text: str, *, common_too: bool = False) -> list[str]:
     """Return the distinct words of *text* in the order of their first occurrence."""
     folded = _fold(text)
     found: dict[str, None] = {}
-    for address in _ADDRESS.findall(folded):
-        found[address.strip(".")[:64]] = None
+    for run in _NO_SPACE.findall(folded):
+        if "@" in run[1:-1]:  # an address
+            found[run.strip(".")[:64]] = None
     for run in _RUN.findall(folded):
         if _CJK.search(run):
             for start in range(max(1, len(run) - 1)):
@@ -54,10 +56,27 @@ def words_of(text: str, *, common_too: bool = False) -> list[str]:
     return [w for w in found if len(w) >= SHORTEST and (common_too or w not in _COMMON)]
 
 
+class _Plain(dict[int, str]):
+    """Letters without their marks, by code point.
+
+    Letter by letter, for of a whole text Unicode would put the marks of each letter in order first, and of a
+    hundred thousand on one letter that takes minutes.
+    """
+
+    def __missing__(self, code: int) -> str:
+        decomposed = unicodedata.normalize("NFKD", chr(code))
+        plain = "".join(each for each in decomposed if not unicodedata.combining(each))
+        if len(self) < MAX_LETTERS_KEPT:
+            self[code] = plain
+        return plain
+
+
+_PLAIN = _Plain()
+
+
 def _fold(text: str) -> str:
-    decomposed = unicodedata.normalize("NFKD", text.casefold())
-    plain = "".join(c for c in decomposed if not unicodedata.combining(c))
-    return unicodedata.normalize("NFC", plain)
+    folded = text.casefold()
+    return folded if folded.isascii() else unicodedata.normalize("NFC", folded.translate(_PLAIN))
 
 
 def words_of_ticket(subject: str, people: Iterable[tuple[str, str]]) -> list[str]:
