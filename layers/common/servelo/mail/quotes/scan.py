@@ -186,7 +186,7 @@ def find_parting(mail: Lines, markers: tuple[str, ...]) -> Parting:
                         continue
             if not (evidence and index and index in mail.begins and budget > 0):
                 continue
-            budget -= 1
+            budget -= IN_VAIN
             if header_block.read(lines, index) > index:
                 # A cited block that begins with header fields is how mail programs forward in HTML.
                 forward = first == ">" and not mail.attributions
