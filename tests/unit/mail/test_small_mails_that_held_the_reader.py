@@ -138,3 +138,29 @@ def test_more_than_a_thousand_files_are_left_in_the_raw_mail() -> None:
     found = mixed(*[f"Content-Type: text/plain\n\n{uu}"] * 25)
     assert len(found.attachments) == 1000
     assert "The mail holds more than 1,000 files; the raw mail holds the rest." in found.warnings
+
+
+def test_the_charset_that_html_names_is_looked_for_between_any_spaces() -> None:
+    part = "Content-Type: text/html\n\n<meta charset=" + " " * 2000 + ">word\n"
+    assert mixed(*[part] * 450).text.count("word") == 450
+    named = (
+        b"From: a@b.example\nContent-Type: text/html\n\n<meta charset =  ' koi8-r'>\xd0\xd2\xc9\xd7\xc5\xd4"
+    )
+    assert read_mail(named).text == "привет"
+
+
+def test_keys_and_answers_of_a_notice_are_looked_for_between_any_spaces() -> None:
+    spaces = " " * 980
+    lines = "".join(f"user:{spaces}x@\nrcpt to: <b@c.example>\n{spaces}x\n" for _ in range(60))
+    assert {one.recipient for one in read(f"{NOTICE}Delivery failed\n{lines}").bounce.recipients} == {
+        "b@c.example"
+    }
+    key = f"{NOTICE}Delivery failed\n\nRecipient:  <  mailto:bob@b.example>\n550 user unknown\n"
+    assert [one.recipient for one in read(key).bounce.recipients] == ["bob@b.example"]
+
+
+def test_dashes_before_an_attribution_and_rules_of_spaces_take_no_time() -> None:
+    dashes = "x" + "-" * 1900 + " bob@example.com wrote on 3 May 2024 at 10:00:\n"
+    assert read(f"{HEAD}\nwords\n{dashes * 400}").body.new_text.startswith("words")
+    rules = ("> " + " " * 390 + "x\n") * 2000
+    assert read(f"{HEAD}\nwords\n\n{rules}").body.new_text.strip() == "words"

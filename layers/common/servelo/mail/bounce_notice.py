@@ -46,7 +46,9 @@ _RCPT = any_of(
     rf"\*\* ?)?rcpt to: *<?(?P<address>{_LOCAL}@{_DOMAIN})",
     flags=re.I,
 )
-_ANSWER = any_of(r"^\s*(?:<<<|received >>>|out:|s:|<--?|smtp<)?\s*(?P<code>[2-5]\d\d)(?=[\s-]|$)", flags=re.I)
+_ANSWER = any_of(
+    r"^\s*+(?:<<<|received >>>|out:|s:|<--?|smtp<)?\s*+(?P<code>[2-5]\d\d)(?=[\s-]|$)", flags=re.I
+)
 _SENDMAIL_LINE = any_of(
     rf"^\s*(?:<<< )?[45]\d\d[ -](?:#?[45]\.\d{{1,3}}\.\d{{1,3}} "
     rf")?<?(?P<address>{_LOCAL}@{_DOMAIN})>?(?:\.\.\.|[,:] )"

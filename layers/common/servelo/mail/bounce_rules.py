@@ -494,12 +494,12 @@ LIST_STARTS = any_of(
 
 # "Recipient: <a@b>" and its kin; the address stands alone behind the key.
 KEYS = any_of(
-    r"^[\s*>|-]*(?:recipient|error-for|(?:failed|invalid|original|final|undeliverable|rejected|intended|"
+    r"^[\s*>|-]*+(?:recipient|error-for|(?:failed|invalid|original|final|undeliverable|rejected|intended|"
     r"bad|destination|envelope|delivery failed)[- ](?:recipient|address|mailbox)(?:\(?e?s\)?)?"
     r"|recipient[- ](?:address|name|e-?mail)|addressed to|e-?mail address|failed address|mail address|"
     r"envelope to|rcpt to|destination|final-recipient|original-recipient|x-actual-recipient"
     r"|user|address|to whom|受信者|宛先|empfänger|destinataire|destinatario|收件人)"
-    r"\s*(?:is|was)?\s*[:=：]\s*[<\"'(\[]*(?:rfc822;|smtp:|mailto:|\s)*[<\"'(\[]*(?=[^\s@<>]+@)"
+    r"\s*+(?:is|was)?\s*+[:=：]\s*+[<\"'(\[]*+(?:rfc822;|smtp:|mailto:|\s)*+[<\"'(\[]*+(?=[^\s@<>]+@)"
 )
 
 # A line (or two, joined) that tells of a failure and names the address within the sentence.

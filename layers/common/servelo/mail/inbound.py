@@ -40,7 +40,7 @@ if TYPE_CHECKING:
 _MESSAGE_ID = pattern(r"<\s*([^<>\s]{1,998})\s*>")
 _BARE_ID = pattern(r"(?<![^\s<>,;\"])[^\s<>,;\"]{1,900}@[^\s<>,;\"]{1,98}")
 _NOT_STORABLE = pattern("[\x00\ud800-\udfff]")
-_META_CHARSET = pattern(rb"<meta[^>]{0,200}?charset\s*=\s*[\"']?\s*([A-Za-z0-9_.:\-]{1,40})", re.I)
+_META_CHARSET = pattern(rb"<meta[^>]{0,200}?charset\s*+=\s*+[\"']?+\s*+([A-Za-z0-9_.:\-]{1,40})", re.I)
 _WANTS_HTML = pattern(r"html", re.I)
 _TEXT_TYPES = frozenset(
     (

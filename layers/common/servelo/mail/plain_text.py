@@ -12,7 +12,6 @@ MAX_UUENCODED_FILES = 50
 _QUOTE = pattern(r">*")
 _UU_BEGIN = pattern(rb"^begin(?:-base64)? [0-7]{3,4}(?:[ \t]([^\r\n]{0,400}+))?\r?\n", re.M)
 _UU_END = pattern(rb"^(?:end|====)[ \t]*\r?$", re.M)
-_INVISIBLE_LINES = pattern(r"[ \t]+$", re.M)
 
 
 def unflow(text: str, *, delete_space: bool = False) -> str:

@@ -637,7 +637,7 @@ class Alignment:
     remedy: str
 
 
-_FROM_ADDRESS = pattern(r"([^\s<>\"(),;:]+@[^\s<>\"(),;:]+)")
+_FROM_ADDRESS = pattern(r"(?<![^\s<>\"(),;:])([^\s<>\"(),;:@]++@[^\s<>\"(),;:]+)")
 _DKIM_DOMAIN = pattern(r"(?:^|[;\s])d\s*=\s*([A-Za-z0-9._-]+)")
 _PASSED = pattern(
     r"\b(dkim|spf|dmarc)\s*=\s*([a-z]+)\b((?:(?!\b(?:dkim|spf|dmarc)\s*=)[^;])*)", re.IGNORECASE

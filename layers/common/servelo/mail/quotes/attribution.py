@@ -34,11 +34,11 @@ _EDGE = (
 _ENTITIES = (("&lt;", "<"), ("&gt;", ">"), ("&quot;", '"'), ("&nbsp;", " "), ("&#39;", "'"), ("&amp;", "&"))
 _COLONS = (":", "：", "︓")
 _ISO_START = pattern(r"\d{4}-\d\d-\d\d,? \d{1,2}:\d\d(?::\d\d)? (?:GMT|UTC)[+\-]\d{1,2}:?\d\d\b")
-_WEAK_END = pattern(r"(?:[>\])\"”»]|[^\s<>@]+@[^\s<>@]+)\s*[:：]$")
+_WEAK_END = pattern(r"(?:[>\])\"”»]|[^\s<>@]@[^\s<>@]+)\s*[:：]$")
 _ADDRESS_LAST = pattern(r"@[^\s<>@]+[>\])]*$")
 _WORD = pattern(r"[^\W\d_]+(?:[.'’-][^\W\d_]+)*")
 _GLUED = pattern(
-    r"(?:-{3,}\s?|(?<=[^\s,;:>-])\s+)"
+    r"(?:(?<!-)-{3,}+\s?+|(?<=[^\s,;:>-])\s++)"
     r"(?=(?:On|Le|Am|El|Il|Em|Op|Den|Dne|Dnia|W dniu|Pada)\s(?:[^\W\d_]{2,12}[.,]{0,2}\s){0,2}\d)"
 )
 

@@ -12,7 +12,8 @@ from servelo.patterns import pattern
 MAX_LINE = 240
 MIN_MARKER = 8  # the shortest of REPLY_ABOVE
 _RULE_SIGNS = "-_=*~+#·.‐‑‒–—―─━═•"
-_RULE = pattern(rf"^[\s>|]*[{re.escape(_RULE_SIGNS)}\s]{{3,}}$")
+_RULE = pattern(rf"[{re.escape(_RULE_SIGNS)}\s]{{3,}}")
+_QUOTE_MARKS = pattern(r"[\s>|]*")
 _EDGE = f" \t\xa0>|<{_RULE_SIGNS}\u200b\u200e\u200f\u202a\u202b\u202c\ufeff"
 _ZENDESK = pattern(r"^[\s>*]*##-\s?.{3,160}?\s?-##[\s*]*$")
 
@@ -65,11 +66,11 @@ def is_marker(line: str, phrases: tuple[str, ...]) -> bool:
 def is_rule(line: str) -> bool:
     """Whether *line* is nothing but a rule: three or more dashes, underscores, equal signs, stars."""
     stripped = line.strip()
-    return (
-        len(stripped) >= 3
-        and stripped[0] in _RULE_SIGNS + ">|"
-        and len(stripped) < 400
-        and bool(_RULE.match(stripped))
+    if not (3 <= len(stripped) < 400 and stripped[0] in _RULE_SIGNS + ">|"):
+        return False
+    marks = max(stripped.rfind(">"), stripped.rfind("|")) + 1
+    return _RULE.fullmatch(stripped, marks) is not None and (
+        not marks or _QUOTE_MARKS.fullmatch(stripped, 0, marks) is not None
     )
 
 
