@@ -5,6 +5,7 @@ Without the mends most of these tests do not end within a quarter of a minute, t
 
 import pytest
 
+from servelo.domain.ids import identity
 from servelo.mail import attachments, forwarded
 from servelo.mail.address import parse_mailboxes
 from servelo.mail.inbound import read_mail
@@ -164,3 +165,30 @@ def test_dashes_before_an_attribution_and_rules_of_spaces_take_no_time() -> None
     assert read(f"{HEAD}\nwords\n{dashes * 400}").body.new_text.startswith("words")
     rules = ("> " + " " * 390 + "x\n") * 2000
     assert read(f"{HEAD}\nwords\n\n{rules}").body.new_text.strip() == "words"
+
+
+def test_a_domain_of_a_thousand_letters_is_compared_as_it_is() -> None:
+    letters = "".join(chr(0x4E00 + number * 7 % 20000) for number in range(5000))
+    for domain in (letters, f"ß{letters}", f"{letters}.example"):
+        found = read(f"From: a@{domain} <b@c.example>\nTo: x@{domain}\n\nhi")
+        assert found.from_ambiguous
+        assert found.to[0].identity == f"x@{domain}"
+    label = letters[:60]
+    assert identity(f"a@{label}.example") == f"a@{label}.example"  # an A-label longer than DNS has
+    assert identity("a@BÜCHER.example") == "a@xn--bcher-kva.example"
+    assert identity(f"a@{'e' + chr(0x301)}" * 1) == identity("a@é")
+
+
+def test_marks_of_quotations_are_not_multiplied_by_the_signs_within_a_line() -> None:
+    html = "> " * 12_500 + "<span class=gmail_attr>x" * 2_100
+    found = read(f"From: a@b.example\nContent-Type: text/html\n\n{html}")
+    assert len(found.body.new_text) + len(found.body.quoted_text) < 4 * len(html)
+
+
+def test_brackets_words_and_spaces_below_a_line_take_no_time() -> None:
+    brackets = "1 a@b.c @" + "]" * 880 + " x\n>q\n"
+    assert "hello" in read(f"{HEAD}\nhello\n{brackets * 1000}").body.new_text
+    spaces = "x" + " " * 117 + "y\n\n"
+    assert read(f"{HEAD}\nhello\n\n{spaces * 8000}").body.new_text.startswith("hello")
+    word = "a b c " + "a" * 2800
+    assert word in read(f"{HEAD}\nhi\n\n--\n{word}\n").text

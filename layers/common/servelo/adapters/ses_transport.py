@@ -136,7 +136,7 @@ def _refusal(error: Any) -> ServeloError:
     code = str(error.response.get("Error", {}).get("Code", ""))
     said = _CONTROLS.sub(" ", str(error.response.get("Error", {}).get("Message", "")))
     status = int(error.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0) or 0)
-    detail = f"{code}: {_ADDRESS.sub('<address>', said)}"[:400]
+    detail = f"{code}: {_ADDRESS.sub('<address>', said[:1000])}"[:400]
     lowered = said.lower()
     if "daily message quota" in lowered:
         return DeliveryDeferred(detail, code="ses_daily_quota")

@@ -51,6 +51,7 @@ __all__ = ["AccountRefused", "SmtpConnections", "SmtpTransport", "TimeLimits"]
 IMPLICIT_TLS_PORTS = frozenset({465})
 MAX_LINE_OCTETS = 2000  # RFC 5321 4.5.3.1.5 says 512; real servers write more
 MAX_REPLY_LINES = 100
+MAX_WORDS_SEARCHED = 1000  # of a reply, for addresses: the search takes the square of a word; 400 are kept
 MAX_TRANSCRIPT_LINES = 120
 MAX_INITIAL_RESPONSE = 500  # RFC 4954 4: a command line has 512 octets
 MAX_MAILS_PER_CONNECTION = 50  # Gmail ends a session after 100, others earlier
@@ -156,7 +157,7 @@ class SmtpFailure(Exception):
 
     def detail(self) -> str:
         """Return stage, reply code and the server's words without addresses, for state and logs."""
-        words = _ADDRESS.sub("<address>", self.words)
+        words = _ADDRESS.sub("<address>", self.words[:MAX_WORDS_SEARCHED])
         said = " ".join(part for part in (str(self.reply_code) if self.reply_code else "", words) if part)
         return f"{self.stage.value}: {said or self.code}"[:400]
 
@@ -1019,7 +1020,9 @@ class SmtpTransport:
             reply = self._connections.send(self._slug, self._login, message, envelope_sender, recipient)
         except SmtpFailure as failure:
             raise _as_error(failure) from None
-        return Accepted(server_words=_ADDRESS.sub("<address>", f"{reply.code} {reply.text}")[:400])
+        return Accepted(
+            server_words=_ADDRESS.sub("<address>", f"{reply.code} {reply.text}"[:MAX_WORDS_SEARCHED])[:400]
+        )
 
 
 def _as_error(failure: SmtpFailure) -> ServeloError:

@@ -7,7 +7,6 @@ SMTP (attack H6): smtplib up to Python 3.12 cuts ``a@b>\\r\\nRCPT TO:<e@x>`` in 
 
 from __future__ import annotations
 
-import re
 import unicodedata
 from enum import StrEnum
 from typing import Protocol
@@ -109,6 +108,10 @@ _LOCAL_PART = pattern(rf"{_ATOM}(?:\.{_ATOM})*|{_QUOTED}")
 _LABEL = pattern(r"[A-Za-z0-9_](?:[A-Za-z0-9_-]{0,61}[A-Za-z0-9])?")
 
 
+MAX_DOMAIN_CHARS = 255  # RFC 5321 4.5.3.1.2
+MAX_LABEL_CHARS = 63  # RFC 1035 2.3.4; an A-label has at least one octet for each letter
+_DOTS = pattern("[.\u3002\uff0e\uff61]")  # RFC 3490 3.1
+
 # Letters that RFC 3490 wrote as others and RFC 5891 keeps: ß, final sigma, the two joiners (UTS 46, table 1).
 # strasse.de and straße.de are two domains of two owners; Python's codec makes one of them.
 _KEPT = frozenset("\u00df\u03c2\u200c\u200d")
@@ -120,11 +123,16 @@ def to_a_labels(domain: str) -> str:
     Raises:
         UnicodeError: a label is empty, too long, or holds what no domain may.
     """
+    # Python's punycode takes the square of a label's letters and more, and looks at their number last.
+    if len(domain) > MAX_DOMAIN_CHARS or any(
+        len(unicodedata.normalize("NFKC", label)) > MAX_LABEL_CHARS for label in _DOTS.split(domain)
+    ):
+        raise UnicodeError("domain or label too long")
     lower = "".join(each.lower() for each in domain)
     if _KEPT.isdisjoint(lower):
         return lower.encode("idna").decode("ascii")
     labels = []
-    for label in re.split("[.\u3002\uff0e\uff61]", lower):
+    for label in _DOTS.split(lower):
         if _KEPT.isdisjoint(label):
             labels.append(label.encode("idna").decode("ascii"))
             continue

@@ -24,6 +24,7 @@ from servelo.records import dataclass
 MAX_WORDS_A_COMMENT = 200
 MAX_WORDS_ASKED = 6
 MAX_POSTINGS = 1000
+MAX_CHARS = 100_000  # of one text; its first 200 new words are looked for earlier than that
 MAX_LETTERS_KEPT = 5000  # of all that Unicode has
 SHORTEST, LONGEST = 2, 32
 
@@ -41,8 +42,8 @@ _COMMON = frozenset(
 
 
 def words_of(text: str, *, common_too: bool = False) -> list[str]:
-    """Return the distinct words of *text* in the order of their first occurrence."""
-    folded = _fold(text)
+    """Return the distinct words of the first 100,000 characters of *text* in the order they come in."""
+    folded = _fold(text[:MAX_CHARS])
     found: dict[str, None] = {}
     for run in _NO_SPACE.findall(folded):
         if "@" in run[1:-1]:  # an address

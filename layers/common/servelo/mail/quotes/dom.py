@@ -30,7 +30,7 @@ _QUOTE_SIGNS = pattern(f"[{BEGIN}{REST}{ATTRIBUTION}{BARE}]")
 # Nothing is marked without one of these: far cheaper to ask than to look at each tag.
 _MAY_MARK = pattern(r"<blockquote|<[^<>]{1,400}\b(?:class|id|name|data-marker)\s*=", re.I)
 _SIGN_SPLIT = pattern("([\ufdd0-\ufddf])")
-_MARKS = pattern(r"(?:> ?)*")
+_MARKS = pattern(r"(?:> ?){0,20}")  # each part of a line gets them again
 
 # Within an element of these classes stands a quotation, attribution and all.
 QUOTE_CLASSES = frozenset(

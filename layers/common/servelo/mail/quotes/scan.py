@@ -6,8 +6,6 @@ header fields?) draws on a budget that no real mail comes near: a thread of year
 
 from __future__ import annotations
 
-from itertools import islice
-
 from servelo.mail.quotes import attribution, header_block, separators, signature
 from servelo.patterns import pattern
 from servelo.records import dataclass, field
@@ -341,7 +339,8 @@ def _is_own_quotation(mail: Lines, index: int) -> bool:
     "The log says:" right above them is no attribution: no name alone, no address, no moment, no verb of
     writing.
     """
-    for text in islice(mail.shown, index, None):
+    for line in range(index, len(mail.shown)):
+        text = mail.shown[line]
         if text[:1] not in (">", "＞"):
             return True  # nothing but prompts
         if not text.startswith(">>> "):

@@ -18,7 +18,9 @@ MAX_SENT_FROM = 140
 
 _DELIMITER = pattern(r"^(?:-- ?|—|– |--\xa0|__|‐‐)$")
 _EDGE = " \t\xa0*_<>()[]|~\u200b\u200e\u200f\u202a-\u202e\ufeff-–—.!"
-_LINK = pattern(r"\s*(?:\(https?://[^()\s]*\)|<https?://[^<>\s]*>|https?://\S+|\[[^\]]*\]\(\S*\))\s*$")
+_LINK = pattern(
+    r"(?:(?<!\s)\s++)?+(?:\(https?://[^()\s]*\)|<https?://[^<>\s]*>|https?://\S+|\[[^\]]*\]\(\S*\))\s*$"
+)
 _MARKDOWN = pattern(r"\[([^\[\]]{1,80})\]\([^()\s]{1,300}\)")
 
 
@@ -82,7 +84,7 @@ def is_footer(lines: Sequence[str], index: int) -> bool:
 _POSTSCRIPT = pattern(
     r"\s*(?:p\.? ?s\.?|p\.? ?p\.? ?s\.?|n\.? ?b\.?|p\. ?d\.|з\. ?ы\.|追伸|附言)\s*[:.,)–—-]?\s", re.I
 )
-_SENTENCE = pattern(r"(?:\S+[ \t]+){3,}\S*[^\W\d_]{2,}[)\"”»]?[.?!…。？！]+(?:[ \t]|$)")
+_SENTENCE = pattern(r"(?:\S+[ \t]+){3,}\S*[^\W\d_]{2}[)\"”»]?[.?!…。？！]+(?:[ \t]|$)")
 
 
 def _is_prose(lines: Sequence[str], start: int, end: int) -> bool:
