@@ -1,6 +1,7 @@
 """Our clients against botocore's plain ones: same endpoints, same signatures, same bytes on the wire."""
 
 import json
+from datetime import UTC, datetime
 from typing import Any
 
 import botocore.session
@@ -104,6 +105,22 @@ def test_plain_json_sends_the_same_request():
     ours.put_item(**PUT)
     theirs.put_item(**PUT)
     assert their_wire.shape == our_wire.shape
+
+
+@pytest.mark.parametrize("value", ["a lone \ud800", 2**70, b"\x00\xff"])
+def test_what_the_fast_encoder_refuses_is_written_all_the_same(value: Any):
+    ours, our_wire, *_ = pair(200, b"{}")
+    ours.put_item(TableName="t", Item={"pk": {"S": value}})
+    written = json.loads(our_wire.sent[-1].body)["Item"]["pk"]["S"]
+    assert written == ("AP8=" if isinstance(value, bytes) else value)
+
+
+def test_plain_json_refuses_what_json_cannot_hold():
+    ours, our_wire, *_ = pair(200, b"{}")
+    for value in (datetime(2026, 11, 28, tzinfo=UTC), object()):
+        with pytest.raises(TypeError):
+            ours.put_item(TableName="t", Item={"pk": {"S": value}})
+    assert [] == our_wire.sent
 
 
 def test_plain_json_reads_the_same_answer():

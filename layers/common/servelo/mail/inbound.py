@@ -123,7 +123,7 @@ class _Reading:
         self.attachments: list[Attachment] = []
         self.embedded: list[tuple[Part, list[_Words], _Reading]] = []
         self.calendars: list[str] = []
-        self.shown_files: list[tuple[Part, bool, _Tags]] = []
+        self.shown_files: list[tuple[Part, bool]] = []
         self.tags = tags or _Tags()
         self.reports: list[Part] = []
         self.bytes_left = bytes_left
@@ -181,7 +181,7 @@ def _read(raw: bytes, root: Part, reading: _Reading) -> InboundMail:
     text = _in_turn(
         own_text,
         *(reading.attempt("An embedded mail", "", _embedded_text, *each) for each in reading.embedded),
-        *(reading.attempt("A file", "", _shown_file, *each) for each in reading.shown_files),
+        *(reading.attempt("A file", "", _shown_file, *each, reading.tags) for each in reading.shown_files),
     )
     if not text.strip():
         text = _in_turn(
@@ -393,7 +393,7 @@ def _collect_leaf(part: Part, reading: _Reading) -> list[_Words]:
                 _attach(part, name, reading)
             return _collect_text(part, reading, html=is_html)
         if part.end - part.start <= MAX_SHOWN_FILE_BYTES:
-            reading.shown_files.append((part, is_html, reading.tags))
+            reading.shown_files.append((part, is_html))
     if kind in _REPORTS:
         reading.reports.append(part)
     if kind == "text/calendar":
