@@ -19,6 +19,7 @@ from servelo.records import dataclass
 MAX_TEXT_CHARS = 128 * 1024
 MAX_LINE_CHARS = 1000
 MAX_LINES = 5000
+MAX_PHRASE_CHARS = 300  # no phrase of ``bounce_rules`` is longer
 MAX_RECIPIENTS = 100
 MAX_LOOKED_AT = 500  # addresses that begin a line
 MAX_REASON_LINES = 16
@@ -202,12 +203,10 @@ def _opening(lines: Sequence[str]) -> tuple[bool, bool]:
         seen += 1
         if seen > 80 or (opening and seen > 4):
             break
-        joined = f"{previous} {text}"
+        joined = f"{previous[-MAX_PHRASE_CHARS:]} {text}"
         if seen <= 4 and rules.SURE_OPENINGS.search(joined):
             return True, True
-        opening = (
-            opening or rules.OPENINGS.search(text) is not None or rules.OPENINGS.search(joined) is not None
-        )
+        opening = opening or rules.OPENINGS.search(joined) is not None
         previous = text
     return opening, sure
 
@@ -416,7 +415,7 @@ def _sentence(lines: Sequence[str], number: int) -> Finding | None:
     if number and lines[number - 1].strip():
         before = f"{lines[number - 1].strip().lower()[-120:]} {before}"
     after = " ".join((line[match.end() :], *lines[number + 1 : number + 4]))[:300].lower()
-    if rules.SENTENCES.search(before) and (
+    if rules.SENTENCES.search(before.rstrip()[-MAX_PHRASE_CHARS:]) and (
         rules.FAILURE_WORDS.search(before) or rules.FAILURE_WORDS.search(after)
     ):
         paragraph, more, original = _reason(lines, number, line)

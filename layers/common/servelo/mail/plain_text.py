@@ -9,7 +9,6 @@ from servelo.patterns import pattern
 
 MAX_UUENCODED_FILES = 50
 
-_QUOTE = pattern(r">*")
 _UU_BEGIN = pattern(rb"^begin(?:-base64)? [0-7]{3,4}(?:[ \t]([^\r\n]{0,400}+))?\r?\n", re.M)
 _UU_END = pattern(rb"^(?:end|====)[ \t]*\r?$", re.M)
 
@@ -20,29 +19,45 @@ def unflow(text: str, *, delete_space: bool = False) -> str:
     *delete_space* is the parameter DelSp=yes: the space that marks a soft break is not part of the text.
     """
     out: list[str] = []
-    paragraph: list[str] = []  # the pieces of one that goes on, empty after one that has ended
+    start = -1  # of the pieces in *out* of a paragraph that goes on
     depth_before = 0
     for line in text.split("\n"):
-        mark = _QUOTE.match(line)
-        depth = mark.end() if mark else 0
-        content = line[depth:]
-        if content.startswith(" "):
+        if line[:1] == ">":
+            content = line.lstrip(">")
+            depth = len(line) - len(content)
+        else:
+            content = line
+            depth = 0
+        if content[:1] == " ":
             content = content[1:]  # space-stuffing
-        signature = content == "-- "
-        flowed = content.endswith(" ") and not signature
-        if paragraph and (depth != depth_before or signature):
-            out.append("".join(paragraph).rstrip(" "))
-            paragraph = []
-        if depth and not paragraph:
-            content = f"{'>' * depth} {content}"
-        paragraph.append(content[:-1] if flowed and delete_space else content)
-        depth_before = depth
-        if not flowed:
-            out.append("".join(paragraph))
-            paragraph = []
-    if paragraph:
-        out.append("".join(paragraph).rstrip(" "))
+        flowed = content[-1:] == " "
+        signature = flowed and content == "-- "
+        if start >= 0 and (depth != depth_before or signature):
+            _join(out, start)
+            out[-1] = out[-1].rstrip(" ")
+            start = -1
+        if depth and start < 0:
+            content = f"{line[:depth]} {content}"
+        if flowed and not signature:
+            if start < 0:
+                start = len(out)
+                depth_before = depth
+            out.append(content[:-1] if delete_space else content)
+        else:
+            out.append(content)
+            if start >= 0:
+                _join(out, start)
+                start = -1
+    if start >= 0:
+        _join(out, start)
+        out[-1] = out[-1].rstrip(" ")
     return "\n".join(out)
+
+
+def _join(out: list[str], start: int) -> None:
+    """Make one of the pieces from *start* on."""
+    if len(out) - start > 1:
+        out[start:] = ["".join(out[start:])]
 
 
 def take_uuencoded(data: bytes) -> tuple[bytes, list[tuple[str, bytes]]]:

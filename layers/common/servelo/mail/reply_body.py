@@ -213,7 +213,7 @@ def _joined(lines: list[str]) -> str:
 def _finish(mail: Lines, cut: int) -> ReplyBody:
     """Return the parts of a mail quoted from *cut* on; above, quotations may stand between answers."""
     _join_wrapped_quotes(mail, cut)
-    quoted = bytearray(a | b for a, b in zip(mail.quoted[:cut], mail.attributed[:cut], strict=True))
+    quoted = _either(mail.quoted[:cut], mail.attributed[:cut])
     signed = _signature_below(mail, cut, quoted)
     last = _end_of_words(mail, cut, signed, quoted)
     if not mail.has_words(0, last):
@@ -232,6 +232,12 @@ def _finish(mail: Lines, cut: int) -> ReplyBody:
         sign_lines.insert(0, new_lines[sign_at])
     quoted_lines = [mail.lines[i] for i in dropped] + mail.lines[last:signed] + mail.lines[cut:]
     return ReplyBody(_joined(new_lines[:sign_at]), _joined_or_none(quoted_lines), _joined_or_none(sign_lines))
+
+
+def _either(one: bytearray, other: bytearray) -> bytearray:
+    """Return 1 where *one* or *other*, which are of the same length, has it."""
+    both = int.from_bytes(one, "big") | int.from_bytes(other, "big")  # at once, not flag by flag
+    return bytearray(both.to_bytes(len(one), "big"))
 
 
 def _joined_or_none(lines: list[str]) -> str:
@@ -294,6 +300,8 @@ def _answers(mail: Lines, last: int, quoted: bytearray) -> tuple[list[int], list
     program marks as one quotation, so there only a quotation above all words goes.
     """
     everything = list(range(last))
+    if quoted.find(1, 0, last) < 0:
+        return everything, []
     blocks: list[tuple[int, int]] = []
     words = True  # since the last block
     for index in range(last):

@@ -65,11 +65,20 @@ def _joined_script(verb: str) -> bool:
 def _last_words() -> frozenset[str]:
     """The last words of verbs of writing, to tell quickly whether a line without a colon can end one."""
     return frozenset(
-        verb.casefold().split()[-1].strip("():/-")
+        verb.casefold().split()[-1].strip(_AROUND_LAST)
         for verbs in lexicon.WROTE.values()
         for verb in verbs
         if not _joined_script(verb)
     ) - {"sa", "u", "du", "on", "in"}
+
+
+@lru_cache(maxsize=1)
+def endings() -> tuple[frozenset[str], frozenset[str]]:
+    """Return (the last signs, the last two letters in ``casefold``) of the lines that :func:`may_end`."""
+    words = _last_words()
+    alone = {word for word in words if len(word) == 1}
+    signs = frozenset((*_COLONS, "\xa0", *_RULE_LAST, *_AROUND_LAST, *_AFTER_END, *alone, *map(str.upper, alone)))
+    return signs, frozenset(word[-2:] for word in words)
 
 
 def normalised(text: str) -> str:
@@ -88,22 +97,24 @@ def may_end(line: str) -> bool:
         if not line:
             return False
         last = line[-1]
-    if last in ":：︓" or last == "\xa0":
+    if last in _COLONS or last == "\xa0":
         return True
-    if last in "-*_—–=":
+    if last in _RULE_LAST:
         core = line.rstrip("-*_—–=: ")
         if not core:
             return False
         if "@" in line or core[-5:].casefold() == "wrote":
             return True
     tail = line[-24:].casefold().rsplit(None, 1)
-    if tail and tail[-1].strip("()/-:") in _last_words():
+    if tail and tail[-1].strip(_AROUND_LAST) in _last_words():
         return True
     if ("GMT" in line or "UTC" in line) and (last.isdecimal() or last.isalpha()):
         return _ISO_START.match(line.lstrip(_TRIM_SIMPLE)[:32]) is not None
     return False
 
 
+_AROUND_LAST = "()/-:"
+_RULE_LAST = "-*_—–="
 _TRIM_SIMPLE = " \t>*-"
 _AFTER_END = " \t\xa0\u200b\u200e\u200f\u202a\u202b\u202c\u2066\u2067\u2068\u2069"
 
@@ -251,7 +262,7 @@ def introduces_nobody(text: str) -> bool:
         3 <= words <= 30
         and "@" not in text
         and len(_NUMBER.findall(text)) < 3
-        and text.split()[-2][:1].islower()
+        and text.split()[-2:][0][:1].islower()
         and not has_verb(text)
     )
 

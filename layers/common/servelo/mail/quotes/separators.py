@@ -14,15 +14,15 @@ MIN_MARKER = 8  # the shortest of REPLY_ABOVE
 _RULE_SIGNS = "-_=*~+#·.‐‑‒–—―─━═•"
 _RULE = pattern(rf"[{re.escape(_RULE_SIGNS)}\s]{{3,}}")
 _QUOTE_MARKS = pattern(r"[\s>|]*")
-_EDGE = f" \t\xa0>|<{_RULE_SIGNS}\u200b\u200e\u200f\u202a\u202b\u202c\ufeff"
+EDGE = f" \t\xa0>|<{_RULE_SIGNS}\u200b\u200e\u200f\u202a\u202b\u202c\ufeff"
 _ZENDESK = pattern(r"^[\s>*]*##-\s?.{3,160}?\s?-##[\s*]*$")
 
 ORIGINAL, FORWARDED, BARE_ORIGINAL = "original", "forwarded", "bare original"
 
 
 @lru_cache(maxsize=1)
-def _beginnings() -> frozenset[str]:
-    """The first two letters of all these phrases, to pass quickly over most lines."""
+def beginnings() -> frozenset[str]:
+    """Return the first two letters of all these phrases in ``casefold``, to pass quickly over most lines."""
     phrases = (*_originals()[1], *_forwards()[1], "begin forwarded message", "original message processed by")
     return frozenset(phrase[:2] for phrase in phrases)
 
@@ -58,7 +58,7 @@ def is_marker(line: str, phrases: tuple[str, ...]) -> bool:
         return False
     if _ZENDESK.match(line):
         return True
-    folded = line.strip(_EDGE).casefold()
+    folded = line.strip(EDGE).casefold()
     ruled = line.strip(" \t\xa0>|*")[:2].strip(_RULE_SIGNS) == ""
     return any(phrase in folded and (ruled or len(phrase) * 2 >= len(folded)) for phrase in phrases)
 
@@ -81,11 +81,11 @@ def read(line: str) -> str:
     """
     if not 4 <= len(line) <= MAX_LINE:
         return ""
-    core = line.strip(_EDGE)
+    core = line.strip(EDGE)
     if not 2 <= len(core) <= 200:
         return ""
     folded = core.casefold().rstrip(":： *_")
-    if folded[:2] not in _beginnings():
+    if folded[:2] not in beginnings():
         return ""
     stripped = line.strip(" \t\xa0>|*")
     ruled = stripped[:1] in _RULE_SIGNS and stripped[:2].strip(_RULE_SIGNS) == ""
