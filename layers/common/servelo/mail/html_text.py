@@ -595,7 +595,7 @@ def bare_words(html: str) -> str:
     shown.append(html[position:])
     rows = _NEW_LINE.sub("\n", "".join(shown).replace("\n", " "))
     text = unescape(_ANY_TAG.sub("", _CELL.sub("  ", rows)))
-    return "\n".join(line for line in map(str.strip, _INVISIBLE.sub("", text).split("\n")) if line)
+    return "\n".join(filter(None, map(str.strip, _INVISIBLE.sub("", text).split("\n"))))
 
 
 def _after_element(html: str, position: int, name: str, missing: set[str]) -> int:

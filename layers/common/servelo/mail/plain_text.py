@@ -33,7 +33,8 @@ def unflow(text: str, *, delete_space: bool = False) -> str:
         flowed = content[-1:] == " "
         signature = flowed and content == "-- "
         if start >= 0 and (depth != depth_before or signature):
-            _join(out, start)
+            if len(out) - start > 1:
+                out[start:] = ["".join(out[start:])]
             out[-1] = out[-1].rstrip(" ")
             start = -1
         if depth and start < 0:
@@ -46,18 +47,11 @@ def unflow(text: str, *, delete_space: bool = False) -> str:
         else:
             out.append(content)
             if start >= 0:
-                _join(out, start)
+                out[start:] = ["".join(out[start:])]
                 start = -1
     if start >= 0:
-        _join(out, start)
-        out[-1] = out[-1].rstrip(" ")
+        out[start:] = ["".join(out[start:]).rstrip(" ")]
     return "\n".join(out)
-
-
-def _join(out: list[str], start: int) -> None:
-    """Make one of the pieces from *start* on."""
-    if len(out) - start > 1:
-        out[start:] = ["".join(out[start:])]
 
 
 def take_uuencoded(data: bytes) -> tuple[bytes, list[tuple[str, bytes]]]:

@@ -27,9 +27,8 @@ if TYPE_CHECKING:
     from servelo.mail.quotes import dom
 
 MAX_CHARS = 4 * 1024 * 1024
-MAX_EVIDENCE_CHARS = (
-    400_000  # of HTML, where a text part has the words: reading more costs more than it tells
-)
+# Of HTML where a text part has the words: reading more, or beside many lines, costs more than it tells.
+MAX_EVIDENCE_CHARS = 400_000
 MANY_LINES = 10_000
 MAX_WRAPPED = 10_000  # lines between two quoted ones that are looked at
 MAX_BLANK_LINES = 200  # in a row, of so many lines
@@ -67,12 +66,13 @@ def part_words(text: str, html: str = "") -> ReplyBody:
 
 def _part(text: str, html: str, *, words_only: bool = False, rendered: str | None = None) -> ReplyBody:
     text = text[:MAX_CHARS]
-    if text.count("\n") + text.count("\r") > MANY_LINES:
+    many_lines = text.count("\n") + text.count("\r") > MANY_LINES
+    if many_lines:
         text = _BLANK_RUN.sub(_shortened, text)
     has_text = bool(text.strip(INVISIBLE + "\r\n"))
     if has_text:
         body = _part_lines(Lines.of_text(text), text)
-        if not html or len(html) > MAX_EVIDENCE_CHARS or _is_parted(body, text):
+        if not html or many_lines or len(html) > MAX_EVIDENCE_CHARS or _is_parted(body, text):
             return body
     elif not html.strip():
         return ReplyBody(text)
@@ -131,28 +131,31 @@ def _by_evidence(text: str, from_html: ReplyBody) -> ReplyBody | None:
 
     None unless that place is found in the text, once, with all below it quoted in the HTML as well.
     """
-    quoted = [one for one in map(_squeezed, from_html.quoted_text.split("\n")) if one]
-    quoted = [one for one in quoted if not separators.is_rule(one)]
+    quoted = [one for one in _squeezed(from_html.quoted_text) if one and not separators.is_rule(one)]
     if not quoted or len(quoted[0]) < 8:
         return None
     mail = Lines.of_text(text)
-    squeezed = [_squeezed(line) if len(line) <= 4000 else "" for line in mail.lines]
+    squeezed = _squeezed("\n".join([line if len(line) <= 4000 else "" for line in mail.lines]))
     found = [i for i, one in enumerate(squeezed) if one[:40] == quoted[0][:40]]
     if len(found) != 1 or not mail.has_words(0, found[0]):
         return None
     last = next(one for one in reversed(squeezed) if one)
-    below = "".join(quoted) + _squeezed(from_html.signature.replace("\n", ""))
+    below = "".join(quoted + _squeezed(from_html.signature))
     if last not in below:
         return None
     mail.rest = {found[0]}
     return _part_lines(mail, text)
 
 
-_SQUEEZE = pattern(r"[\s>*_|\u200b-\u200f\ufeff]+")
+# White space but for the end of a line, marks, and signs that are not seen.
+_SQUEEZE = pattern(
+    r"[\t\x0b-\r\x1c-\x20\x85\xa0\u1680\u2000-\u200f\u2028\u2029\u202f\u205f\u3000\ufeff>*_|]+"
+)
 
 
-def _squeezed(line: str) -> str:
-    return _SQUEEZE.sub("", line).casefold()
+def _squeezed(text: str) -> list[str]:
+    """Return the lines of *text*, each without spaces, marks and capital letters: all at once."""
+    return _SQUEEZE.sub("", text).casefold().split("\n")
 
 
 def _part_lines(mail: Lines, text: str) -> ReplyBody:

@@ -77,7 +77,9 @@ def endings() -> tuple[frozenset[str], frozenset[str]]:
     """Return (the last signs, the last two letters in ``casefold``) of the lines that :func:`may_end`."""
     words = _last_words()
     alone = {word for word in words if len(word) == 1}
-    signs = frozenset((*_COLONS, "\xa0", *_RULE_LAST, *_AROUND_LAST, *_AFTER_END, *alone, *map(str.upper, alone)))
+    signs = frozenset(
+        (*_COLONS, "\xa0", *_RULE_LAST, *_AROUND_LAST, *_AFTER_END, *alone, *map(str.upper, alone))
+    )
     return signs, frozenset(word[-2:] for word in words)
 
 

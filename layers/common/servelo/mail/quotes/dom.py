@@ -286,15 +286,15 @@ def _parse(text: str) -> MarkedText:
 def _put(marked: MarkedText, line: str, within: dict[str, int]) -> None:
     index = len(marked.lines)
     marked.lines.append(line)
-    if not any(within.values()) and line[:1] == ">" and not line.strip("> "):
-        # The empty line that the renderer sets between two quotations goes with the first.
-        if index - 1 in marked.bare:
-            marked.bare.add(index)
-        elif index - 1 in marked.quoted:
-            marked.quoted.add(index)
-    elif within[BEGIN]:
+    if within[BEGIN]:
         marked.quoted.add(index)
     elif within[BARE]:
         marked.bare.add(index)
     elif within[SIGNATURE]:
         marked.signature.add(index)
+    elif line[:1] == ">" and not line.strip("> "):
+        # The empty line that the renderer sets between two quotations goes with the first.
+        if index - 1 in marked.bare:
+            marked.bare.add(index)
+        elif index - 1 in marked.quoted:
+            marked.quoted.add(index)

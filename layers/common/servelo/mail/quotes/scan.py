@@ -166,10 +166,9 @@ def find_parting(mail: Lines, markers: tuple[str, ...]) -> Parting:
             behind = _take_initials(mail, index + 1)
             continue
         if not quoted[index] and (first in ">＞" or (first == "&" and text.startswith("&gt;"))):
-            quoted[index] = (
-                "<<<" not in text[:200]
-                and not text.startswith(_ARROWS)
-                and not (_COMPARED.match(text) and _is_comparison(mail, index))
+            quoted[index] = "<<<" not in text[:200] and (
+                (text[1:2] == " " and text[2:3].isalpha())  # as nearly all are
+                or not (text.startswith(_ARROWS) or (_COMPARED.match(text) and _is_comparison(mail, index)))
             )
             if quoted[index] and index and not mail.html and not quoted[index - 1] and budget > 0:
                 budget -= 1
