@@ -211,6 +211,16 @@ def test_a_missing_object_is_botocores_error():
             client.get_object(Bucket="mail", Key="a")
 
 
+def test_an_error_that_s3_hides_in_a_good_answer_is_tried_again(monkeypatch):
+    monkeypatch.setattr("time.sleep", lambda seconds: None)
+    content = b"<Error><Code>InternalError</Code><Message>again</Message></Error>"
+    client, sent = s3_answering(200, content, {"content-length": str(len(content))})
+
+    with pytest.raises(ClientError):
+        client.list_objects_v2(Bucket="mail")
+    assert len(sent) > 1
+
+
 def test_each_bucket_is_asked_at_its_own_address():
     client, sent = s3_answering(200, b"", {"content-length": "0"})
 

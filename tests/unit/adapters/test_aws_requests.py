@@ -229,9 +229,10 @@ def test_new_credentials_sign_from_the_next_request_on():
     assert botocore_signs(wire.sent[-1], "dynamodb", fresh) == text(wire.sent[-1].headers["Authorization"])
 
 
-def test_a_request_that_failed_goes_again_by_botocores_rules(monkeypatch):
+@pytest.mark.parametrize("service", ["dynamodb", "s3"])
+def test_a_request_that_failed_goes_again_by_botocores_rules(service: str, monkeypatch):
     monkeypatch.setattr("time.sleep", lambda seconds: None)
-    wire = Wire("dynamodb", 200, 500, 503, 200, retries={"total_max_attempts": 4, "mode": "standard"})
+    wire = Wire(service, 200, 500, 503, 200, retries={"total_max_attempts": 4, "mode": "standard"})
     wire.ask()
     answer = wire.ask()
     assert 2 == answer["ResponseMetadata"]["RetryAttempts"]

@@ -150,6 +150,9 @@ def _remember_endpoints(made: Any, by: str) -> None:
 
 def _plain_objects(made: Any) -> None:
     """Let a client of S3 answer GetObject with the object, without the forty things its header may say."""
+    from botocore.handlers import handle_expires_header
+
+    made.meta.events.unregister("before-parse.s3.*", handle_expires_header)  # one that nobody reads
     endpoint = getattr(made, "_endpoint", None)
     if endpoint is not None and hasattr(endpoint, "_response_parser_factory"):
         endpoint._response_parser_factory = _Parsers(endpoint._response_parser_factory, _ObjectParser)

@@ -84,12 +84,13 @@ class _ShortEndpoint(Endpoint):
         response: Any = None,
         caught_exception: Exception | None = None,
     ) -> bool:
-        # Nothing of botocore's tries again what was answered well. S3 may: it hides errors in such answers.
+        # Nothing of botocore's tries again what was answered well. S3 may: it hides errors in such answers,
+        # but not in those of an object's content (botocore.handlers._should_handle_200_error).
         if (
             caught_exception is None
             and response is not None
             and response[0].status_code == 200
-            and not self._requests.is_s3
+            and (not self._requests.is_s3 or operation_model.has_streaming_output)
             and "Error" not in response[1]
         ):
             return False
