@@ -293,6 +293,26 @@ class TestSharedLines:
         assert words == body.new_text
         assert body.quoted_text.startswith(("On ", "--- On ", " On "))
 
+    def test_what_the_markup_marks_below_stays_marked_where_it_stands(self):
+        body = part_reply(
+            "",
+            "<p>words On Mon, 1 Jan 2024 at 10:00, A &lt;a@b.c&gt; wrote:</p><blockquote>old</blockquote>"
+            "<div>my answer</div><div>more words</div><div id=divRplyFwdMsg>old thing</div><div>older</div>",
+        )
+        assert body.new_text.endswith("my answer\nmore words")
+        assert body.quoted_text == "old thing\nolder"
+
+
+def test_the_line_above_a_quotation_may_be_one_word_of_many():
+    assert part_reply("Yes\nA|b|c:\n> x").quoted_text == "> x"
+
+
+@pytest.mark.parametrize("space", ["\u3000", "\u2003", "\x85", "\u2028"])
+def test_white_space_of_any_kind_around_an_attribution_is_none_of_it(space):
+    attribution = f"Am 01.02.2024 um 10:00 schrieb Bob <b@c.example>:{space}"
+    body = part_reply(f"Danke\n{space}\n{space}{attribution}\n{space}\n> x")
+    assert (body.new_text, body.quoted_text.strip()[:2]) == ("Danke", "Am")
+
 
 LINES = st.lists(
     st.one_of(
@@ -428,6 +448,8 @@ SPUN_OUT = {
     "devices below nothing": "\n" * 900_000 + "Sent from my iPhone\n\n" * 500,
     "lines to be parted": "hello there On Mon, 1 Jan 2024 at 10:00, A <a@b.c> wrote:\n> x\nyes\n" * 2500
     + "\n" * 800_000,
+    "a date without end": "hello\n\n" + "From: x\n" * 39 + "Date: " + "1 " * 480_000,
+    "a field folded without end": "hello\n\n" + "From: x\n" * 38 + "To: x\nDate: y\n " + "a" * 950_000,
     "all markers": "x" * 250 + " " + " ".join(lexicon.REPLY_ABOVE) + "\n" + "1 a bcdefghi\n" * 70_000,
 }
 

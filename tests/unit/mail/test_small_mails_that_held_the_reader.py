@@ -132,6 +132,15 @@ def test_of_address_fields_without_end_no_more_is_read_than_counts() -> None:
     assert not parse_mailboxes("a@é.example <a@xn--9ca.example> <A@É.example>").ambiguous
     lists = "To: " + ",".join(f"p{number}@a.example" for number in range(90)) + "\n"
     assert len(read(f"{HEAD}{lists * 16}\nhi").to) == 100
+    names = read(f"From: ada@a.example\n{('To: ' + 'x,' * 7000 + chr(10)) * 3}To: eve@e.example\n\nhi")
+    assert (names.to, "100 addresses" in " ".join(names.warnings)) == ((), True)
+
+
+def test_encoded_words_behind_two_thousand_others_are_shown_as_they_were_written() -> None:
+    word = "=?utf-8?q?=C3=A9?="
+    few, many = f"X-Few: {word * 300}\n" * 5, f"X-Many: {word * 300}\n" * 8
+    assert read(f"From: a@a.example\n{few}Subject: {word}\n\nhi").subject == "é"
+    assert read(f"From: a@a.example\n{many}Subject: {word}\n\nhi").subject == word
 
 
 def test_more_than_a_thousand_files_are_left_in_the_raw_mail() -> None:

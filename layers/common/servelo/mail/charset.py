@@ -361,13 +361,15 @@ def guess(data: bytes) -> str:
     if _as_utf8(sample) is not None:
         return "utf-8"
     high = sample.translate(None, _ASCII)
-    letters = len(sample.translate(None, _ASCII_SIGNS))
+    if len(high) < 2:
+        return "cp1252"
     script, share = "cp1252", 0.45
-    for codec, common in _common_letters().items():
-        found = 1 - len(high.translate(None, common)) / len(high)
-        # German or French has a few high letters among many of ASCII; another script has little else.
-        if found > share and len(high) * 2 > letters and len(high) > 3:
-            script, share = codec, found
+    # German or French has a few high letters among many of ASCII; another script has little else.
+    if len(high) > 3 and len(high) * 2 > len(sample.translate(None, _ASCII_SIGNS)):
+        for codec, common in _common_letters().items():
+            found = 1 - len(high.translate(None, common)) / len(high)
+            if found > share:
+                script, share = codec, found
     if share > 0.55:
         return script
     best, best_score = script, 0.6
@@ -390,7 +392,10 @@ def _multi_byte_score(sample: bytes, codec: str) -> float:
             break
         except UnicodeDecodeError:
             continue
-    wide = "".join(_WIDE.findall(text))[:MAX_WIDE]
+    if len(text) < 30:  # a name in a header
+        wide = "".join([character for character in text if character > "\x7f"])
+    else:
+        wide = "".join(_WIDE.findall(text))[:MAX_WIDE]
     if len(wide) < 2:
         return 0.0
     common = 0.0

@@ -23,6 +23,8 @@ MAX_SUBJECT_CHARS = 998  # RFC 5322 2.1.1
 MAX_FILES = 1000  # a mail has no more than 500 parts, but those may be archives of more
 TOO_MANY_FILES = "The mail holds more than 1,000 files; the raw mail holds the rest."
 MAX_MESSAGE_IDS = 100
+MAX_ENCODED_WORDS = 2000  # of all fields together; what is behind them is shown as it was written
+MAX_ADDRESS_CHARS = 20_000  # of all fields of one name: behind these none is begun
 MAX_TEXT_CHARS = 1024 * 1024
 MAX_HTML_BYTES = 16 * 1024 * 1024  # with the images within it
 MAX_ATTACHMENT_BYTES = 96 * 1024 * 1024  # of all files of a mail, decoded; SES takes mails of 40 MB
@@ -240,7 +242,13 @@ class _Fields:
 
     def __init__(self, root: Part, hint: str) -> None:
         self.unfolded = [(name, headers.unfold(value, hint)) for name, value in root.fields]
-        self.decoded = [(name, headers.decode_value(value)) for name, value in self.unfolded]
+        self.decoded: list[tuple[str, str]] = []
+        left = MAX_ENCODED_WORDS
+        for name, value in self.unfolded:
+            if "=?" in value:
+                left -= value.count("=?")
+                value = headers.decode_value(value) if left > 0 else headers.one_line(value)
+            self.decoded.append((name, value))
         root.keep_headers(self.decoded)
 
     def first(self, name: str) -> str:
@@ -251,14 +259,15 @@ class _Fields:
 
     def mailboxes(self, name: str) -> list[MailboxList]:
         lists: list[MailboxList] = []
-        found = 0
+        found = size = 0
         for key, value in self.unfolded:
             if key == name:
-                if found >= MAX_MAILBOXES:
+                if found >= MAX_MAILBOXES or size >= MAX_ADDRESS_CHARS:
                     lists.append(MailboxList(truncated=True))
                     break
                 lists.append(parse_mailboxes(value))
                 found += len(lists[-1].mailboxes)
+                size += len(value)
         return lists
 
     def people(self, name: str, reading: _Reading) -> tuple[Mailbox, ...]:

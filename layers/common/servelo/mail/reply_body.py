@@ -19,7 +19,7 @@ from functools import lru_cache
 
 from servelo.mail.inbound_mail import ReplyBody
 from servelo.mail.quotes import attribution, lexicon, separators, signature
-from servelo.mail.quotes.scan import INVISIBLE, Lines, find_parting
+from servelo.mail.quotes.scan import BUDGET, INVISIBLE, Lines, find_parting
 from servelo.patterns import pattern
 
 TYPE_CHECKING = False  # importing typing would cost more than this module
@@ -70,8 +70,11 @@ def _part(text: str, html: str, *, words_only: bool = False, rendered: str | Non
     if many_lines:
         text = _BLANK_RUN.sub(_shortened, text)
     has_text = bool(text.strip(INVISIBLE + "\r\n"))
+    left = BUDGET
     if has_text:
-        body = _part_lines(Lines.of_text(text), text)
+        mail = Lines.of_text(text)
+        body = _part_lines(mail, text)
+        left = max(mail.budget, BUDGET // 4)  # one mail is not looked at three times as long
         if not html or many_lines or len(html) > MAX_EVIDENCE_CHARS or _is_parted(body, text):
             return body
     elif not html.strip():
@@ -82,10 +85,10 @@ def _part(text: str, html: str, *, words_only: bool = False, rendered: str | Non
         return body
     marked = dom.read(html, words_only=words_only, rendered=rendered)
     rendered = "\n".join(marked.lines)
-    from_html = _part_lines(_lines_of_html(marked), rendered)
+    from_html = _part_lines(_lines_of_html(marked, left), rendered)
     if not has_text or _same_words(text, rendered):
         return from_html
-    return _by_evidence(text, from_html) or body
+    return _by_evidence(text, from_html, left) or body
 
 
 def _shortened(blank: re.Match[str]) -> str:
@@ -107,8 +110,9 @@ def _is_parted(body: ReplyBody, text: str) -> bool:
     return any(attribution.read(" ".join(first[:size])) == 2 for size in range(1, len(first) + 1))
 
 
-def _lines_of_html(marked: dom.MarkedText) -> Lines:
+def _lines_of_html(marked: dom.MarkedText, budget: int) -> Lines:
     mail = Lines.of(marked.lines, html=True)
+    mail.budget = budget
     for index in marked.quoted:
         mail.quoted[index] = 1
     for index in marked.bare:
@@ -126,7 +130,7 @@ def _same_words(text: str, rendered: str) -> bool:
     )
 
 
-def _by_evidence(text: str, from_html: ReplyBody) -> ReplyBody | None:
+def _by_evidence(text: str, from_html: ReplyBody, budget: int) -> ReplyBody | None:
     """Part *text*, in which no quotation was seen, where the markup of its HTML says that one begins.
 
     None unless that place is found in the text, once, with all below it quoted in the HTML as well.
@@ -144,6 +148,7 @@ def _by_evidence(text: str, from_html: ReplyBody) -> ReplyBody | None:
     if last not in below:
         return None
     mail.rest = {found[0]}
+    mail.budget = budget
     return _part_lines(mail, text)
 
 

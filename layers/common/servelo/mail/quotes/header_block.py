@@ -19,6 +19,7 @@ from servelo.patterns import pattern
 
 MAX_BLOCK_LINES = 40
 _MAX_LABEL = 34
+_MAX_VALUE = 1000  # characters that are looked at of a field; each line may begin a block that holds it
 _EDGE = " \t\xa0*_>|\u200b\u200e\u200f\u202a\u202b\u202c\u2066\u2067\u2068\u2069\ufeff•"
 _ADDRESS = pattern(r"[^\s<>@]@[^\s<>@]")
 _CLOCK = pattern(r"\d{1,2}:\d{2}")
@@ -67,7 +68,7 @@ def field(line: str) -> tuple[str, str] | None:
         role = _roles().get(" ".join(label.replace("\xa0", " ").split()))
         if role is None:
             return None
-    return role, line[colon + 1 :].strip(_EDGE)
+    return role, line[colon + 1 : colon + 1 + _MAX_VALUE].strip(_EDGE)
 
 
 def read(lines: Sequence[str], start: int, *, lenient: bool = False) -> int:
@@ -115,7 +116,7 @@ def read(lines: Sequence[str], start: int, *, lenient: bool = False) -> int:
         if "@" in line or line[:1] in " \t":
             for role in ("from", "to"):
                 if role in roles:
-                    roles[role] += " " + stripped
+                    roles[role] += " " + stripped[:_MAX_VALUE]
     strong = [role for role in roles if role != "other"]
     if len(strong) < 2:
         return start

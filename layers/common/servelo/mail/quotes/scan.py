@@ -16,9 +16,12 @@ BUDGET = 2000
 MAX_PARTED = 50  # lines made two: each moves all that are behind it
 MAX_PARTED_CHARS = 2000
 MAX_DEVICE = 120  # characters of a line that names a device
+CHARS_A_LOOK = 50  # what 1 of the budget pays for; attributions are seldom longer than what IN_VAIN does
 IN_VAIN = 4  # what a costly look that found nothing takes from the budget; one that found something takes 1
 INVISIBLE = (
-    " \t\xa0\x00\x0b\x0c\xad\u200b\u200c\u200d\u200e\u200f\u2060\ufeff"
+    " \t\xa0\x00\x0b\x0c\x1c\x1d\x1e\x1f\x85\u1680\u2028\u2029\u202f\u205f\u3000\xad"
+    "\u2000\u2001\u2002\u2003\u2004\u2005\u2006\u2007\u2008\u2009\u200a"
+    "\u200b\u200c\u200d\u200e\u200f\u2060\ufeff"
     "\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069"
 )
 _LINE_ENDS = pattern(r"\r\n?")
@@ -48,6 +51,7 @@ class Lines:
         wordless: the lines before this one are known not to be the author's words.
         parted: how many lines were made two.
         looked_at: 1 for each line that ``find_parting`` looks at.
+        budget: what is left for costly looks.
     """
 
     lines: list[str]
@@ -63,6 +67,7 @@ class Lines:
     wordless: int = 0
     parted: int = 0
     looked_at: bytearray = field(default_factory=bytearray)
+    budget: int = BUDGET
 
     @classmethod
     def of(cls, lines: list[str], *, html: bool = False) -> Lines:
@@ -90,6 +95,16 @@ class Lines:
         for flags in (self.quoted, self.bare, self.attributed):
             flags[index:index] = b"\0"
         self.looked_at[index:index] = b"\1"
+        # What is marked from this line on is marked behind the new one.
+        for marks in (self.begins, self.rest, self.signature):
+            moved = [mark + 1 for mark in marks if mark >= index]
+            marks.difference_update([mark - 1 for mark in moved])
+            marks.update(moved)
+
+    def spend(self, least: int, last: int) -> None:
+        """Take *least* from the budget, and more where the lines up to *last* were long to read."""
+        size = sum(map(len, self.shown[max(0, last - attribution.MAX_LINES + 1) : last + 1]))
+        self.budget -= max(least, min(size, attribution.MAX_CHARS) // CHARS_A_LOOK)
 
     def is_words(self, index: int) -> bool:
         """Whether the author wrote the line: not blank, no quotation, no rule."""
@@ -133,7 +148,6 @@ def find_parting(mail: Lines, markers: tuple[str, ...]) -> Parting:
     """
     lines, shown, quoted, bare = mail.lines, mail.shown, mail.quoted, mail.bare
     evidence = bool(mail.rest or mail.begins)
-    budget = BUDGET
     names_of_to = header_block.names_of_to()
     mail.looked_at = _worth_looking(mail, markers)
     behind = 0  # lines before this one belong to an attribution already
@@ -144,8 +158,8 @@ def find_parting(mail: Lines, markers: tuple[str, ...]) -> Parting:
         if evidence and index:
             if index in mail.rest:
                 return Parting(index, "rest")
-            if index in mail.begins and not quoted[index] and text[0] not in ">＞" and budget > 0:
-                budget -= 1
+            if index in mail.begins and not quoted[index] and text[0] not in ">＞" and mail.budget > 0:
+                mail.spend(1, index + 3)
                 end = _loose_end(mail, index)
                 if end > index:
                     mail.attribute(index, end)
@@ -158,8 +172,8 @@ def find_parting(mail: Lines, markers: tuple[str, ...]) -> Parting:
         first = text[0]
         if markers and separators.is_marker(text, markers):
             return Parting(_above_marker(mail, index), "marker")
-        if first == ">" and text.startswith(">>>") and budget > 0 and _arrow_attribution(text):
-            budget -= 1
+        if first == ">" and text.startswith(">>>") and mail.budget > 0 and _arrow_attribution(text):
+            mail.spend(1, index)
             mail.attribute(index, index + 1)
             if not _quote_follows(mail, index + 1):
                 return Parting(index, "attribution")
@@ -170,8 +184,8 @@ def find_parting(mail: Lines, markers: tuple[str, ...]) -> Parting:
                 (text[1:2] == " " and text[2:3].isalpha())  # as nearly all are
                 or not (text.startswith(_ARROWS) or (_COMPARED.match(text) and _is_comparison(mail, index)))
             )
-            if quoted[index] and index and not mail.html and not quoted[index - 1] and budget > 0:
-                budget -= 1
+            if quoted[index] and index and not mail.html and not quoted[index - 1] and mail.budget > 0:
+                mail.spend(1, index)
                 if not _take_loose(mail, index) and _is_own_quotation(mail, index):
                     behind = _block_end(mail, index)
                     quoted[index] = 0
@@ -180,8 +194,8 @@ def find_parting(mail: Lines, markers: tuple[str, ...]) -> Parting:
             if first == ">" and len(text) > 5:
                 if _inner_forward(mail, index):
                     return Parting(index, "forward")
-                if index and len(text) <= 30 and budget > 0 and _lost_angle(mail, index):
-                    budget -= IN_VAIN
+                if index and len(text) <= 30 and mail.budget > 0 and _lost_angle(mail, index):
+                    mail.spend(IN_VAIN, index)
                     start = _attribution_start(mail, index)
                     if start >= 0:
                         quoted[index] = 0
@@ -190,20 +204,20 @@ def find_parting(mail: Lines, markers: tuple[str, ...]) -> Parting:
                         if not _quote_follows(mail, behind):
                             return Parting(start, "attribution")
                         continue
-            if not (evidence and index and index in mail.begins and budget > 0):
+            if not (evidence and index and index in mail.begins and mail.budget > 0):
                 continue
-            budget -= IN_VAIN
+            mail.budget -= IN_VAIN
             if header_block.read(lines, index) > index:
                 # A cited block that begins with header fields is how mail programs forward in HTML.
                 forward = first == ">" and not mail.attributions
                 return Parting(index, "forward" if forward else "headers")
             continue
-        if len(text) <= 24 and index > 1 and budget > 0 and text.casefold() in names_of_to:
+        if len(text) <= 24 and index > 1 and mail.budget > 0 and text.casefold() in names_of_to:
             start = _notes_header(mail, index)
             if start >= 0:
                 return Parting(start, "headers")
-            budget -= IN_VAIN
-        if len(text) < 4 and (budget <= 0 or text[-1] not in ":：" or not shown[index - 1]):
+            mail.budget -= IN_VAIN
+        if len(text) < 4 and (mail.budget <= 0 or text[-1] not in ":：" or not shown[index - 1]):
             continue
         last = text[-1]
         if first in _RULE_FIRST or last in _RULE_LAST or len(text) <= 60:
@@ -215,30 +229,30 @@ def find_parting(mail: Lines, markers: tuple[str, ...]) -> Parting:
                     continue
                 if sort == separators.ORIGINAL or _header_follows(mail, index + 1):
                     return Parting(index, "original")
-        named = (":" in text[:60] or "：" in text[:60] or first == "|") and budget > 0
+        named = (":" in text[:60] or "：" in text[:60] or first == "|") and mail.budget > 0
         if named and header_block.field(text) is not None:
             if _begins_header(mail, index):
                 return Parting(index, "headers")
-            budget -= IN_VAIN
-        if budget > 0 and attribution.may_end(text):
+            mail.budget -= IN_VAIN
+        if mail.budget > 0 and attribution.may_end(text):
             found = _read_attribution(mail, index)
             if found is not None:
                 start, end = found
                 if not _quote_follows(mail, end) and not _parts_alone(mail, start, end):
-                    budget -= IN_VAIN // 2
+                    mail.spend(IN_VAIN // 2, index)
                     continue
-                budget -= 1
+                mail.spend(1, index)
                 mail.attribute(start, end)
                 if not _quote_follows(mail, end):
                     return Parting(start, "attribution")
                 behind = _take_initials(mail, end)
                 continue
-            budget -= IN_VAIN
-        alone = len(text) <= MAX_DEVICE and budget > 0 and index > 0 and not shown[index - 1]
+            mail.spend(IN_VAIN, index)
+        alone = len(text) <= MAX_DEVICE and mail.budget > 0 and index > 0 and not shown[index - 1]
         if alone and signature.is_named_device(text):
             if _stands_alone(mail, index):
                 return Parting(index + 1, "device")
-            budget -= IN_VAIN
+            mail.budget -= IN_VAIN
     return Parting(len(lines), "")
 
 
