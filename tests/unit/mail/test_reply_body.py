@@ -450,6 +450,13 @@ SPUN_OUT = {
     + "\n" * 800_000,
     "a date without end": "hello\n\n" + "From: x\n" * 39 + "Date: " + "1 " * 480_000,
     "a field folded without end": "hello\n\n" + "From: x\n" * 38 + "To: x\nDate: y\n " + "a" * 950_000,
+    "a name without end above an address": "26.06.2014, 14:41, a@b.c>:\n" * 2
+    + "a" * 950_000
+    + " <\n26.06.2014, 14:41,\n"
+    + "a@b.c>:\n" * 5
+    + "foo\n",
+    "what the log says": "a" * 950_000 + " the log says:\n> x\n",
+    "bars below fields": "x\n" + "From: a\n" * 38 + "|" * 950_000 + "\n•x\n",
     "all markers": "x" * 250 + " " + " ".join(lexicon.REPLY_ABOVE) + "\n" + "1 a bcdefghi\n" * 70_000,
 }
 

@@ -6,7 +6,7 @@ Without the mends most of these tests do not end within a quarter of a minute, t
 import pytest
 
 from servelo.domain.ids import identity
-from servelo.mail import attachments, forwarded
+from servelo.mail import attachments, forwarded, html_text, tnef
 from servelo.mail.address import parse_mailboxes
 from servelo.mail.inbound import read_mail
 from servelo.mail.inbound_mail import InboundMail
@@ -201,3 +201,76 @@ def test_brackets_words_and_spaces_below_a_line_take_no_time() -> None:
     assert read(f"{HEAD}\nhello\n\n{spaces * 8000}").body.new_text.startswith("hello")
     word = "a b c " + "a" * 2800
     assert word in read(f"{HEAD}\nhi\n\n--\n{word}\n").text
+
+
+@pytest.mark.parametrize(
+    "html",
+    ["<p>x<script>" + "</script " * 30_000, "<p>x<title>" + "</title " * 30_000, "x" + "</a" * 333_000],
+)
+def test_an_end_tag_that_never_ends_is_looked_for_once(html: str) -> None:
+    assert html_text.render(html)[0] == html_text.bare_words(html)[0] == "x"
+
+
+def test_end_tags_of_long_names_are_parted_as_before() -> None:
+    names = ["a" * 61, "a" * 62, "b\n", "i/"]
+    found = [html[2] for html in html_text.tags("".join(f"</{name} x>" for name in names) + "</u" + "</" * 9)]
+    assert found[:4] == ["a" * 61, "a" * 61, "b", "i"]
+    assert set(found[4:]) == {""}
+    long = "</" + "a" * 61
+    assert html_text.render("<b>x</b>" + long * 15_000).startswith("x")
+
+
+def test_a_number_of_five_thousand_digits_hides_no_words() -> None:
+    many = "&#" + "1" * 5000 + ";"
+    assert (
+        read(f"{HEAD}Content-Type: text/html\n\n<p>hello {many} there &#33;").text == "hello \ufffd there !"
+    )
+    notice = (
+        f"Content-Type: text/html\n\n<p>Your mail could not be delivered: {many}<br>&lt;b@b.example&gt;: 550"
+    )
+    found = read(NOTICE.replace("\n\n", f"\n{notice} user unknown"))
+    assert [one.recipient for one in found.bounce.recipients] == ["b@b.example"]
+
+
+def test_a_field_of_a_report_is_unfolded_once_however_often_it_stands_there() -> None:
+    group = "Final-Recipient: rfc822; a@b.example" + "\n a" * 5300 + "\nFinal-Recipient: x\n" * 990
+    report = f"Content-Type: message/delivery-status\n\n{group}Action: failed\nStatus: 5.1.1\n\n"
+    mail = read(f"{HEAD}Content-Type: multipart/report; boundary=B\n\n--B\n{report * 5}--B--\n")
+    assert {one.recipient.split()[0] for one in mail.bounce.recipients} == {"a@b.example"}
+
+
+def test_delimiters_behind_lone_carriage_returns_look_for_one_line_end() -> None:
+    raw = f"{HEAD}Content-Type: multipart/mixed; boundary=B\n\nx\n" + "\r--B" * 240_000 + "\n\nhello\n--B--\n"
+    assert read(raw).text == "hello"
+
+
+def test_many_spellings_without_brackets_are_ambiguous_unasked() -> None:
+    many = " ".join(f"é{number}@d{number}é.é" for number in range(1000))
+    assert parse_mailboxes(many).ambiguous
+    assert parse_mailboxes("a@é.example b@é.example").ambiguous
+    assert not parse_mailboxes("Ada a@é.example A@xn--9ca.example").mailboxes[1:]
+
+
+def test_headers_of_returned_mails_are_parted_near_their_beginning() -> None:
+    groups = "Content-Type: message/delivery-status\n\n" + "a:b\n\n" * 498 + "\n\rx" * 80_000
+    returned = f"Content-Type: text/rfc822-headers\n\n{groups}"
+    failed = "Content-Type: message/delivery-status\n\nFinal-Recipient: rfc822; a@b.example\nAction: failed\n"
+    parts = "".join(f"--B\n{part}\n" for part in (failed, *[returned] * 4))
+    mail = read(f"{HEAD}Content-Type: multipart/report; boundary=B\n\n{parts}--B--\n")
+    assert [one.recipient for one in mail.bounce.recipients] == ["a@b.example"]
+
+
+def test_a_copy_of_what_it_writes_is_made_at_once() -> None:
+    def copies(distance: int) -> bytes:  # of 17 letters each, from *distance* before where they go
+        starts = [207 + 17 * copy - distance & 4095 for copy in range(800)]
+        tokens = b"".join(
+            b"\xff" + b"".join((start << 4 | 15).to_bytes(2, "big") for start in starts[at : at + 8])
+            for at in range(0, 800, 8)
+        )
+        head = (len(tokens) + 12, 13_600, 0x75465A4C, 0)
+        return tnef.unpack_rtf(b"".join(number.to_bytes(4, "little") for number in head) + tokens)
+
+    dictionary = b"\\u\\tab\\tx"
+    for distance in (1, 2, 3, 8):
+        expected = dictionary[-distance:] * 13_600
+        assert copies(distance) == expected[:13_600]

@@ -132,7 +132,10 @@ class _Collector:
             name = self._decode(self.comments[-1]) if self.comments else ""
             compact = _AROUND.sub(r"\1", joined)
             unquoted = re.sub(r'^"[^"]*"@', "@", compact)
-            if unquoted.count("@") > 1 and len({identity(one) for one in bare}) < 2:
+            distinct = set(bare)
+            if len(distinct) <= MAX_SPELLINGS:
+                distinct = {identity(one) for one in distinct}
+            if unquoted.count("@") > 1 and len(distinct) < 2:
                 self.ambiguous = True  # ``a@b@c``
             if unquoted.count("@") == 1 and not re.search(r"\s", unquoted):
                 address = self._clean(compact)
@@ -140,7 +143,6 @@ class _Collector:
                     self.found.append(Mailbox(name, address))
                     return
             # ``Jo Doe jo@example.org``: the address is what has the ``@``.
-            distinct = {identity(one) for one in bare}
             if len(distinct) > 1:
                 self.ambiguous = True
             for one in bare:

@@ -127,10 +127,12 @@ def _report_groups(part: Part) -> list[dict[str, str]]:
             for group in child.children[:MAX_GROUPS]:
                 fields: dict[str, str] = {}
                 for name, _ in group.fields:
+                    if name in fields:
+                        continue  # the first of them counts
                     if name in _RECIPIENT_FIELDS and "=?" in (text := group.get_unfolded(name)):
                         # An address is kept as it was sent to, even if it looks like an encoded word.
-                        fields.setdefault(name, text)
-                    elif name in _GROUP_FIELDS and name not in fields:
+                        fields[name] = text
+                    elif name in _GROUP_FIELDS:
                         fields[name] = group.get(name)
                 if any(name in fields for name in _RECIPIENT_FIELDS):
                     groups.append(fields)

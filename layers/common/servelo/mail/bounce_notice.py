@@ -135,7 +135,7 @@ class Notice:
 def text_of_html(html: str) -> str:
     """Return *html* with block elements on lines of their own and without tags; good enough for a "
     "notice."""
-    import html as entities
+    from servelo.mail.html_text import unescape
 
     html = html[:MAX_TEXT_CHARS]
     for name in ("style", "script", "head"):
@@ -150,7 +150,7 @@ def text_of_html(html: str) -> str:
         out.append("\n" if name in _BLOCK_TAGS else "")
         position = match.end()
     out.append(html[position:])
-    return entities.unescape("".join(out)).replace("\xa0", " ")
+    return unescape("".join(out)).replace("\xa0", " ")
 
 
 def _without_element(html: str, name: str) -> str:

@@ -93,7 +93,8 @@ def split_block(source: bytes, start: int, end: int) -> tuple[list[tuple[str, by
 
 def _block_end(source: bytes, start: int, end: int) -> tuple[int, int]:
     """Return (end of the header block, start of the body), both *end* when no blank line follows."""
-    for limit in (min(end, start + MAX_BLOCK_BYTES), end):
+    # Near the beginning first: the other kind of blank line is looked for as far.
+    for limit in (min(end, start + 2048), min(end, start + MAX_BLOCK_BYTES), end):
         crlf = source.find(b"\n\r\n", start, limit)
         bare = source.find(b"\n\n", start, crlf if crlf >= 0 else limit)
         if bare >= 0:

@@ -36,8 +36,8 @@ _TAG_START = pattern(r"<(?=[a-zA-Z/!?])")
 # Quotes are quotes right after an equals sign, and letters elsewhere (WHATWG HTML, 13.2.5.37).
 _OPEN_TAG = pattern(r"<([a-zA-Z][^\s/>]*+)((?:[^>=]++|=\s*+(?:\"[^\"]*+\"|'[^']*+')?+)*+)>")
 _COMMENT_END = pattern(r"--!?>")
-_PLAIN_TAG = pattern(r"<([a-zA-Z][^\s/>]{0,60})([^>]*+)>")
-_CLOSE_TAG = pattern(r"</([a-zA-Z][^\s/>]{0,60})[^>]*+>")
+_PLAIN_TAG = pattern(r"<([a-zA-Z][^\s/>]{0,60}+)([^>]*+)>")
+_CLOSE_TAG = pattern(r"</([a-zA-Z][^\s/>]{0,60}+)")
 _ATTRIBUTE = pattern(r"([^\s=\"'/>]++)(?:\s*+=\s*+(?:\"([^\"]*+)\"|'([^']*+)'|([^\s>]++)))?+")
 _SPACES = pattern(r"[ \t\r\n\f\xa0]+")
 _INVISIBLE = pattern("[\u200b\ufeff\u00ad\u2060\u034f]+")
@@ -76,6 +76,7 @@ _QUOTE_SIGNS = pattern(r"(?:> )*+")
 _CELL = pattern(r"<t[dh]\b[^<>]*+>", re.I)
 _ANY_TAG = pattern(r"<[/!?]?[a-zA-Z\-][^<>]*+>|<!\[|<!--")
 _FULL_REFERENCE = pattern(r"&(?:#[0-9]{1,7}|#[xX][0-9a-fA-F]{1,6}|[A-Za-z][A-Za-z0-9]{1,31});")
+_NO_SIGN = pattern(r"&#[0-9]{1000,}+;?")  # Python makes no number of more than 4,300 digits
 _SKIPPED = frozenset("script style title template svg math select iframe object applet noframes".split())
 
 
@@ -86,6 +87,8 @@ def _reference(reference: str) -> str:
 
 def unescape(text: str) -> str:
     """Return *text* with its character references resolved; of very many, those that end in a semicolon."""
+    if "&#" in text:
+        text = _NO_SIGN.sub("\ufffd", text)
     if text.count("&") <= MAX_REFERENCES:
         return unescape_all(text)
     return _FULL_REFERENCE.sub(lambda match: _reference(match[0]), text)
@@ -538,6 +541,7 @@ def tags(html: str) -> Iterator[tuple[int, int, str, str | None]]:
     odd_tags = 0
     long_looks = MAX_LONG_LOOKS
     last_end = html.rfind(">")
+    next_end = -1  # the first ">" behind the end tag that was looked at last
     tag = html.find("<")
     while tag >= 0:
         position = tag + 1
@@ -564,12 +568,14 @@ def tags(html: str) -> Iterator[tuple[int, int, str, str | None]]:
             elif odd_tags > MAX_ODD_TAGS * 2:
                 return
         elif following == "/":
-            match = _CLOSE_TAG.match(html, tag, tag + 4096)
+            if next_end < tag < last_end:
+                next_end = html.find(">", tag)
+            match = _CLOSE_TAG.match(html, tag) if tag < next_end < tag + 4096 else None
             if match is None:
                 position = tag + 2
                 yield tag, position, "", ""
             else:
-                position = match.end()
+                position = next_end + 1
                 yield tag, position, match[1].lower(), None
         elif following in ("!", "?"):
             position = _after_comment(html, tag, missing)
@@ -601,11 +607,12 @@ def bare_words(html: str) -> str:
 def _after_element(html: str, position: int, name: str, missing: set[str]) -> int:
     if name in missing:
         return position
-    end = re.compile(rf"</{name}(?=[\s/>])[^>]*+>", re.I).search(html, position)
-    if end is None:
+    end = re.compile(rf"</{name}(?=[\s/>])", re.I).search(html, position)
+    close = html.find(">", end.end()) if end else -1
+    if close < 0:
         missing.add(name)
         return position
-    return end.end()
+    return close + 1
 
 
 def _after_comment(html: str, tag: int, missing: set[str]) -> int:

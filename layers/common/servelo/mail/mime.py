@@ -267,7 +267,7 @@ def _split(
     """Return the (start, end) of each body part, None when the boundary never opens."""
     delimiter = b"--" + boundary
     spans: list[tuple[int, int]] = []
-    begin = -1
+    begin = line_end = -1
     position = start
     while True:
         found = source.find(delimiter, position, end)
@@ -278,9 +278,10 @@ def _split(
             continue
         if after < end and source[after] not in _BEHIND_BOUNDARY:
             continue  # a longer boundary that begins like this one
-        line_end = source.find(b"\n", after, end)
-        if line_end < 0:
-            line_end = end
+        if line_end < after:
+            line_end = source.find(b"\n", after, end)
+            if line_end < 0:
+                line_end = end
         rest = source[after : min(line_end, after + 80)]
         closing = rest.startswith(b"--")
         if not closing and rest.strip():

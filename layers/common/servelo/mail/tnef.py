@@ -268,6 +268,12 @@ def unpack_rtf(data: bytes) -> bytes:
                 window[to : to + length] = piece
                 write += length
                 continue
+            if start < to and to + length <= 4096:  # it copies what it writes
+                piece = (window[start:to] * (length // (to - start) + 1))[:length]
+                out += piece
+                window[to : to + length] = piece
+                write += length
+                continue
             for step in range(length):
                 byte = window[(offset + step) & 4095]
                 out.append(byte)

@@ -15,6 +15,7 @@ from servelo.patterns import pattern
 
 MAX_LINES = 6
 MAX_CHARS = 900
+_MAX_WRITTEN = 8 * MAX_CHARS  # whatever character references stand in it: more than MAX_CHARS remain
 
 _TIME = pattern(
     r"(?<!\d)\d{1,2}\s?[:.hH٫\u6642\u65f6\u9ede\u70b9\uc2dc]\s?\d{2}(?!\d)|(?<!\d)\d{1,2}\s?[ap]\.?m\b", re.I
@@ -85,6 +86,7 @@ def endings() -> tuple[frozenset[str], frozenset[str]]:
 
 def normalised(text: str) -> str:
     """Return *text* without quote marks, rules and emphasis around it and without character references."""
+    text = text[:_MAX_WRITTEN]
     if "&" in text:
         for entity, sign in _ENTITIES:
             text = text.replace(entity, sign)
@@ -210,7 +212,8 @@ def has_moment(text: str) -> bool:
 
 
 def has_verb(text: str) -> bool:
-    """Whether *text* holds a verb of writing, outside addresses."""
+    """Whether *text*, of which the end is looked at, holds a verb of writing outside addresses."""
+    text = text[-2 * MAX_CHARS :]
     return _last_verb(_ADDRESS.sub(" @ ", _ANGLES.sub(" <> ", text.casefold()))) is not None
 
 
@@ -259,6 +262,8 @@ def _only_person(after: str) -> bool:
 
 def introduces_nobody(text: str) -> bool:
     """Whether *text*, which ends in a colon, names no writer and no moment: "The log says:"."""
+    if len(text) > MAX_CHARS:
+        return False
     words = len(_WORD.findall(text))
     return (
         3 <= words <= 30

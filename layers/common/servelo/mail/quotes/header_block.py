@@ -51,10 +51,10 @@ def role_of(label: str) -> str:
 def field(line: str) -> tuple[str, str] | None:
     """Return (role, value) when *line* is a header field, else None; roles are keys of ``HEADER_NAMES``."""
     colon = -1
+    line = line[: 60 + _MAX_VALUE]
+    in_table = line[:60].lstrip()[:1] == "|"
     for index, sign in enumerate(line[:60]):
-        if sign in ":：︓" or (
-            sign == "|" and index > 1 and line.lstrip()[:1] == "|" and line[:index].strip(" |*")
-        ):
+        if sign in ":：︓" or (sign == "|" and index > 1 and in_table and line[:index].strip(" |*")):
             colon = index
             break
     if colon < 1:
@@ -68,7 +68,7 @@ def field(line: str) -> tuple[str, str] | None:
         role = _roles().get(" ".join(label.replace("\xa0", " ").split()))
         if role is None:
             return None
-    return role, line[colon + 1 : colon + 1 + _MAX_VALUE].strip(_EDGE)
+    return role, line[colon + 1 :].strip(_EDGE)
 
 
 def read(lines: Sequence[str], start: int, *, lenient: bool = False) -> int:
@@ -87,7 +87,7 @@ def read(lines: Sequence[str], start: int, *, lenient: bool = False) -> int:
     wrapped = 0
     limit = min(len(lines), start + MAX_BLOCK_LINES)
     while index < limit:
-        line = lines[index]
+        line = lines[index][: 2 * _MAX_VALUE]
         stripped = line.strip(_EDGE)
         if not stripped:
             blanks += 1

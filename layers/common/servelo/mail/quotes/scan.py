@@ -520,8 +520,13 @@ def _opens(mail: Lines, start: int, text: str, below: str) -> bool:
 
 def _with_angle(mail: Lines, start: int, joined: str) -> tuple[int, str]:
     """Return (first line, joined text), with "NAME <" from the line above when broken within the brackets."""
-    if -1 < joined.find(">") < (joined + "<").find("<") and "<" in mail.shown[start - 1][-200:]:
-        return start - 1, f"{mail.shown[start - 1]} {joined}"
+    above = mail.shown[start - 1]
+    if (
+        -1 < joined.find(">") < (joined + "<").find("<")
+        and "<" in above[-200:]
+        and len(above) <= attribution.MAX_CHARS
+    ):
+        return start - 1, f"{above} {joined}"
     return start, joined
 
 
