@@ -457,6 +457,8 @@ SPUN_OUT = {
     + "foo\n",
     "what the log says": "a" * 950_000 + " the log says:\n> x\n",
     "bars below fields": "x\n" + "From: a\n" * 38 + "|" * 950_000 + "\n•x\n",
+    "devices that are none": "\n\nposláno z" * 80_000,
+    "colons in short lines": "],:;\n" * 190_000,
     "all markers": "x" * 250 + " " + " ".join(lexicon.REPLY_ABOVE) + "\n" + "1 a bcdefghi\n" * 70_000,
 }
 

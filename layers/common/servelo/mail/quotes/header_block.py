@@ -50,13 +50,14 @@ def role_of(label: str) -> str:
 
 def field(line: str) -> tuple[str, str] | None:
     """Return (role, value) when *line* is a header field, else None; roles are keys of ``HEADER_NAMES``."""
-    colon = -1
     line = line[: 60 + _MAX_VALUE]
-    in_table = line[:60].lstrip()[:1] == "|"
-    for index, sign in enumerate(line[:60]):
-        if sign in ":：︓" or (sign == "|" and index > 1 and in_table and line[:index].strip(" |*")):
-            colon = index
-            break
+    head = line[:60]
+    colon = head.find(":")
+    if not head.isascii():
+        colon = min((at for at in map(head.find, ":：︓") if at >= 0), default=-1)
+    if head.lstrip()[:1] == "|":  # a row of a table: its second bar ends the name as a colon does
+        ends = (at for at in range(2, len(head)) if head[at] == "|" and head[:at].strip(" |*"))
+        colon = min((at for at in (colon, next(ends, -1)) if at >= 0), default=-1)
     if colon < 1:
         return None
     label = line[:colon].strip(_EDGE).casefold()

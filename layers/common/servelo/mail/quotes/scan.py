@@ -13,6 +13,7 @@ from servelo.patterns import pattern
 from servelo.records import dataclass, field
 
 BUDGET = 2000
+MAX_LINES = 10_000  # that begin or end in a way that could part a mail; then the budget is used up
 MAX_PARTED = 50  # lines made two: each moves all that are behind it
 MAX_PARTED_CHARS = 2000
 MAX_DEVICE = 120  # characters of a line that names a device
@@ -150,6 +151,7 @@ def find_parting(mail: Lines, markers: tuple[str, ...]) -> Parting:
     evidence = bool(mail.rest or mail.begins)
     names_of_to = header_block.names_of_to()
     mail.looked_at = _worth_looking(mail, markers)
+    lines_left = MAX_LINES
     behind = 0  # lines before this one belong to an attribution already
     for index in compress(count(), mail.looked_at):
         text = shown[index]
@@ -170,7 +172,7 @@ def find_parting(mail: Lines, markers: tuple[str, ...]) -> Parting:
         if bare[index]:
             continue
         first = text[0]
-        if markers and separators.is_marker(text, markers):
+        if markers and len(text) >= separators.MIN_MARKER and separators.is_marker(text, markers):
             return Parting(_above_marker(mail, index), "marker")
         if first == ">" and text.startswith(">>>") and mail.budget > 0 and _arrow_attribution(text):
             mail.spend(1, index)
@@ -212,6 +214,9 @@ def find_parting(mail: Lines, markers: tuple[str, ...]) -> Parting:
                 forward = first == ">" and not mail.attributions
                 return Parting(index, "forward" if forward else "headers")
             continue
+        lines_left -= 1
+        if not lines_left:
+            mail.budget = 0
         if len(text) <= 24 and index > 1 and mail.budget > 0 and text.casefold() in names_of_to:
             start = _notes_header(mail, index)
             if start >= 0:

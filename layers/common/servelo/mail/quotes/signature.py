@@ -15,6 +15,7 @@ from servelo.patterns import pattern
 MAX_SIGNATURE_LINES = 40
 MAX_SIGNATURE_CHARS = 3000
 MAX_SENT_FROM = 140
+MAX_SENT_FROM_LINES = 50
 
 _DELIMITER = pattern(r"^(?:-- ?|—|– |--\xa0|__|‐‐)$")
 _EDGE = " \t\xa0*_<>()[]|~\u200b\u200e\u200f\u202a-\u202e\ufeff-–—.!"
@@ -103,6 +104,18 @@ def _is_prose(lines: Sequence[str], start: int, end: int) -> bool:
     return False
 
 
+def _sent_from_at(lines: Sequence[str], found: int) -> int:
+    """Return where the sent-from lines above *found* begin: one above the other, with blank lines between."""
+    for _ in range(MAX_SENT_FROM_LINES):
+        index = found
+        while index and not lines[index - 1].strip():
+            index -= 1
+        if not index or not is_sent_from(lines[index - 1]):
+            break
+        found = index - 1
+    return found
+
+
 def begin(lines: Sequence[str]) -> int:
     """Return the index where the signature at the end of *lines* begins, ``len(lines)`` when there is none.
 
@@ -111,16 +124,7 @@ def begin(lines: Sequence[str]) -> int:
     end = len(lines)
     while end and not lines[end - 1].strip():
         end -= 1
-    found = end
-    # From the end upwards: sent-from lines, each perhaps with the sender's name around it.
-    while found:
-        index = found
-        while index and not lines[index - 1].strip():
-            index -= 1
-        if index and is_sent_from(lines[index - 1]):
-            found = index - 1
-            continue
-        break
+    found = _sent_from_at(lines, end)
     floor = max(0, end - MAX_SIGNATURE_LINES)
     first = found
     size = 0
@@ -144,13 +148,5 @@ def begin(lines: Sequence[str]) -> int:
             first = index
     if first < found:
         # Whatever stood above what was found by the first pass may be a sent-from line again.
-        found = first
-        while found:
-            index = found
-            while index and not lines[index - 1].strip():
-                index -= 1
-            if index and is_sent_from(lines[index - 1]):
-                found = index - 1
-                continue
-            break
+        found = _sent_from_at(lines, first)
     return found if found < end else len(lines)
