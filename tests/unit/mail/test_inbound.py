@@ -458,6 +458,17 @@ BOMBS = {
 }
 
 
+def test_html_that_cannot_be_laid_out_still_gives_its_words(monkeypatch: pytest.MonkeyPatch) -> None:
+    def broken(*_: object, **__: object) -> str:
+        raise ValueError
+
+    monkeypatch.setattr("servelo.mail.html_text.render", broken)
+    read = read_mail(mail("From: jo@x.example", "Content-Type: text/html", "", "<p>Hello <b>there</b>"))
+    assert read.text.split() == ["Hello", "there"]
+    assert read.body.new_text.split() == ["Hello", "there"]
+    assert "The layout of the HTML could not be read; the raw mail holds it." in read.warnings
+
+
 @pytest.mark.parametrize("name", BOMBS)
 def test_bombs_are_read_and_still_make_a_mail(name: str) -> None:
     read = read_mail(BOMBS[name])

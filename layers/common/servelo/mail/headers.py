@@ -93,7 +93,7 @@ def split_block(source: bytes, start: int, end: int) -> tuple[list[tuple[str, by
 
 def _block_end(source: bytes, start: int, end: int) -> tuple[int, int]:
     """Return (end of the header block, start of the body), both *end* when no blank line follows."""
-    # Near the beginning first: the other kind of blank line is looked for as far.
+    # Each kind of blank line is looked for up to the limit, also where the other one comes soon.
     for limit in (min(end, start + 2048), min(end, start + MAX_BLOCK_BYTES), end):
         crlf = source.find(b"\n\r\n", start, limit)
         bare = source.find(b"\n\n", start, crlf if crlf >= 0 else limit)

@@ -629,7 +629,9 @@ def _join(words: list[_Words], reading: _Reading) -> tuple[str, str, bool]:
     for one in words:
         said = one.text
         if one.html and _is_stand_in(said):
-            rendered = reading.attempt("The HTML", "", reading.tags.rendered, one.html)
+            rendered = reading.attempt("The layout of the HTML", None, reading.tags.rendered, one.html)
+            if rendered is None:
+                rendered = _TAG.sub(" ", one.html)
             if not said.strip() or len(rendered.strip()) > len(said.strip()):
                 said = rendered
                 from_html = from_html or bool(said.strip())
@@ -640,6 +642,9 @@ def _join(words: list[_Words], reading: _Reading) -> tuple[str, str, bool]:
     if any(one.html for one in words):
         html_pieces = [one.html or _as_html(one.text) for one in words if one.html or one.text.strip()]
     return _in_turn(*pieces), "\n<br>\n".join(html_pieces), from_html and not from_text
+
+
+_TAG = pattern(r"<[^<>]*+>")
 
 
 def _is_stand_in(text: str) -> bool:
