@@ -487,6 +487,29 @@ def test_no_marker_is_shorter_than_the_lines_that_are_looked_at() -> None:
     assert min(len(phrase.casefold()) for phrase in lexicon.REPLY_ABOVE) >= separators.MIN_MARKER
 
 
+@pytest.mark.parametrize(
+    "quotation",
+    [
+        "On Mon, 3 Mar 2025 at 10:20, Ada Byron <ada@example.com> wrote:\nold words",
+        "From: Ada <ada@example.com>\nSent: Monday, 3 March 2025 10:20\nSubject: printer\n\nold words",
+    ],
+    ids=["attribution", "header block"],
+)
+def test_a_quotation_is_found_behind_any_number_of_lines(quotation: str) -> None:
+    words = "\n\n".join(f"{n}. Drive: off.\n\nEngine {n} (bay 4): see below;" for n in range(20_000))
+    body = part_reply(f"{words}\n\n{quotation}")
+    assert body.new_text == words
+    assert body.quoted_text == quotation
+
+
+def test_markup_tells_where_the_quotation_begins_beside_any_number_of_lines() -> None:
+    words = "\n".join(f"ok {n}" for n in range(15_000))
+    old = "These are the old words.\nMore of them."
+    html = f"<pre>{words}</pre><blockquote type=cite>{old.replace(chr(10), '<br>')}</blockquote>"
+    body = part_reply(f"{words}\n\n{old}", html)
+    assert (body.new_text, body.quoted_text) == (words, old)
+
+
 def test_of_ten_thousand_lines_blank_ones_beyond_200_in_a_row_are_left_out() -> None:
     text = "above\n" + " \r\n" * 20_000 + "\t below\n" + "\n" * 150 + "end"
     assert part_reply(text).new_text == "above" + "\n" * 200 + "\t below\n" + "\n" * 150 + "end"

@@ -27,8 +27,8 @@ if TYPE_CHECKING:
     from servelo.mail.quotes import dom
 
 MAX_CHARS = 4 * 1024 * 1024
-# Of HTML where a text part has the words: reading more, or beside many lines, costs more than it tells.
-MAX_EVIDENCE_CHARS = 400_000
+# Of text and HTML together, where the text has the words: reading more HTML costs more than it tells.
+MAX_EVIDENCE_CHARS = 500_000
 MANY_LINES = 10_000
 MAX_WRAPPED = 10_000  # lines between two quoted ones that are looked at
 MAX_BLANK_LINES = 200  # in a row, of so many lines
@@ -66,8 +66,7 @@ def part_words(text: str, html: str = "") -> ReplyBody:
 
 def _part(text: str, html: str, *, words_only: bool = False, rendered: str | None = None) -> ReplyBody:
     text = text[:MAX_CHARS]
-    many_lines = text.count("\n") + text.count("\r") > MANY_LINES
-    if many_lines:
+    if text.count("\n") + text.count("\r") > MANY_LINES:
         text = _BLANK_RUN.sub(_shortened, text)
     has_text = bool(text.strip(INVISIBLE + "\r\n"))
     left = BUDGET
@@ -75,7 +74,7 @@ def _part(text: str, html: str, *, words_only: bool = False, rendered: str | Non
         mail = Lines.of_text(text)
         body = _part_lines(mail, text)
         left = max(mail.budget, BUDGET // 4)  # one mail is not looked at three times as long
-        if not html or many_lines or len(html) > MAX_EVIDENCE_CHARS or _is_parted(body, text):
+        if not html or len(text) + len(html) > MAX_EVIDENCE_CHARS or _is_parted(body, text):
             return body
     elif not html.strip():
         return ReplyBody(text)

@@ -109,9 +109,11 @@ def may_end(line: str) -> bool:
             return False
         if "@" in line or core[-5:].casefold() == "wrote":
             return True
-    tail = line[-24:].casefold().rsplit(None, 1)
-    if tail and tail[-1].strip(_AROUND_LAST) in _last_words():
-        return True
+    signs, letters = endings()
+    if last in signs or line[-2:].casefold()[-2:] in letters:
+        tail = line[-24:].casefold().rsplit(None, 1)
+        if tail and tail[-1].strip(_AROUND_LAST) in _last_words():
+            return True
     if ("GMT" in line or "UTC" in line) and (last.isdecimal() or last.isalpha()):
         return _ISO_START.match(line.lstrip(_TRIM_SIMPLE)[:32]) is not None
     return False

@@ -43,6 +43,12 @@ def names_of_to() -> frozenset[str]:
     return frozenset(name for name, role in _roles().items() if role == "to")
 
 
+@lru_cache(maxsize=1)
+def beginnings() -> frozenset[str]:
+    """Return the first two letters of all names of fields in ``casefold``, and those of one letter."""
+    return frozenset(name[:2] for name in _roles())
+
+
 def role_of(label: str) -> str:
     """Return the role of a field's name that stands alone, without its colon; ``""`` when it is none."""
     return _roles().get(label.casefold(), "")
@@ -50,6 +56,14 @@ def role_of(label: str) -> str:
 
 def field(line: str) -> tuple[str, str] | None:
     """Return (role, value) when *line* is a header field, else None; roles are keys of ``HEADER_NAMES``."""
+    first = line[:2].casefold()[:2]
+    if (
+        first not in beginnings()
+        and first[:1] not in beginnings()
+        and first[:1] not in _EDGE
+        and not first[:1].isspace()
+    ):
+        return None  # quickly, for most lines that have a colon
     line = line[: 60 + _MAX_VALUE]
     head = line[:60]
     colon = head.find(":")
@@ -65,6 +79,8 @@ def field(line: str) -> tuple[str, str] | None:
         return None
     role = _roles().get(label)
     if role is None:
+        if label.isalnum():
+            return None
         # "发件人" with spaces between, "D e :" no; but "Sent : " and "Pièces jointes" with odd spaces.
         role = _roles().get(" ".join(label.replace("\xa0", " ").split()))
         if role is None:

@@ -13,7 +13,6 @@ from servelo.patterns import pattern
 from servelo.records import dataclass, field
 
 BUDGET = 2000
-MAX_LINES = 10_000  # that begin or end in a way that could part a mail; then the budget is used up
 MAX_PARTED = 50  # lines made two: each moves all that are behind it
 MAX_PARTED_CHARS = 2000
 MAX_DEVICE = 120  # characters of a line that names a device
@@ -151,7 +150,6 @@ def find_parting(mail: Lines, markers: tuple[str, ...]) -> Parting:
     evidence = bool(mail.rest or mail.begins)
     names_of_to = header_block.names_of_to()
     mail.looked_at = _worth_looking(mail, markers)
-    lines_left = MAX_LINES
     behind = 0  # lines before this one belong to an attribution already
     for index in compress(count(), mail.looked_at):
         text = shown[index]
@@ -214,9 +212,6 @@ def find_parting(mail: Lines, markers: tuple[str, ...]) -> Parting:
                 forward = first == ">" and not mail.attributions
                 return Parting(index, "forward" if forward else "headers")
             continue
-        lines_left -= 1
-        if not lines_left:
-            mail.budget = 0
         if len(text) <= 24 and index > 1 and mail.budget > 0 and text.casefold() in names_of_to:
             start = _notes_header(mail, index)
             if start >= 0:
@@ -254,8 +249,8 @@ def find_parting(mail: Lines, markers: tuple[str, ...]) -> Parting:
                 continue
             mail.spend(IN_VAIN, index)
         alone = len(text) <= MAX_DEVICE and mail.budget > 0 and index > 0 and not shown[index - 1]
-        if alone and signature.is_named_device(text):
-            if _stands_alone(mail, index):
+        if alone and signature.sent_words(text):
+            if signature.is_named_device(text) and _stands_alone(mail, index):
                 return Parting(index + 1, "device")
             mail.budget -= IN_VAIN
     return Parting(len(lines), "")
@@ -284,9 +279,11 @@ def _worth_looking(mail: Lines, markers: tuple[str, ...]) -> bytearray:
                     and (
                         folded[:2] in starts
                         or folded[-2:] in ends
-                        or ":" in text
-                        or "：" in text
-                        or (not above and 6 <= len(text) <= MAX_DEVICE)
+                        or (
+                            (":" in text or "：" in text)
+                            and ("GMT" in text or "UTC" in text or header_block.field(text) is not None)
+                        )
+                        or (not above and len(text) <= MAX_DEVICE and signature.sent_words(text) != "")
                         or len(text) >= shortest
                     )
                 )

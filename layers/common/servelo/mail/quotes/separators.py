@@ -81,6 +81,8 @@ def read(line: str) -> str:
     """
     if not 4 <= len(line) <= MAX_LINE:
         return ""
+    if line[0] not in EDGE and line[:2].casefold()[:2] not in beginnings():
+        return ""
     core = line.strip(EDGE)
     if not 2 <= len(core) <= 200:
         return ""

@@ -16,6 +16,7 @@ MAX_SIGNATURE_LINES = 40
 MAX_SIGNATURE_CHARS = 3000
 MAX_SENT_FROM = 140
 MAX_SENT_FROM_LINES = 50
+_FROM_MOBILE = " from mobile"
 
 _DELIMITER = pattern(r"^(?:-- ?|—|– |--\xa0|__|‐‐)$")
 _EDGE = " \t\xa0*_<>()[]|~\u200b\u200e\u200f\u202a-\u202e\ufeff-–—.!"
@@ -39,14 +40,50 @@ def is_delimiter(line: str) -> bool:
     return _DELIMITER.match(line.rstrip("\r")) is not None
 
 
+@lru_cache(maxsize=1)
+def _by_letters() -> tuple[dict[str, tuple[str, ...]], dict[str, tuple[str, ...]]]:
+    """Return the phrases that begin sent-from lines by their first two letters, others by the last two."""
+    starts, ends, _ = _sent_from()
+    first: dict[str, tuple[str, ...]] = {}
+    for start in starts:
+        first[start[:2]] = (*first.get(start[:2], ()), start)
+    last: dict[str, tuple[str, ...]] = {}
+    for end in (*ends, _FROM_MOBILE):
+        last[end[-2:]] = (*last.get(end[-2:], ()), end)
+    return first, last
+
+
+def _linked(link: re.Match[str]) -> str:
+    return link[1]
+
+
+def sent_words(line: str) -> str:
+    """Return the words of *line* in ``casefold`` if they begin or end as sent-from lines do, else ``""``.
+
+    Cheap where they do not: it is asked of all lines that stand alone.
+    """
+    if not 6 <= len(line) <= 400:
+        return ""
+    first, last = _by_letters()
+    if "](" in line or "://" in line:
+        line = _LINK.sub("", _MARKDOWN.sub(_linked, line))
+    elif (
+        line.lstrip(_EDGE)[:2].casefold()[:2] not in first
+        and line.rstrip(_EDGE)[-2:].casefold()[-2:] not in last
+    ):
+        return ""
+    text = line.strip(_EDGE).casefold()
+    if 6 <= len(text) <= MAX_SENT_FROM and (
+        text.startswith(first.get(text[:2], ())) or text.endswith(last.get(text[-2:], ()))
+    ):
+        return text
+    return ""
+
+
 def is_sent_from(line: str) -> bool:
     """Whether a device or program wrote *line*: "Sent from my iPhone", in any language of ``lexicon``."""
-    if not 6 <= len(line) <= 400:
-        return False
-    if "](" in line:
-        line = _MARKDOWN.sub(r"\1", line)
-    text = _LINK.sub("", line).strip(_EDGE).casefold()
-    if not 6 <= len(text) <= MAX_SENT_FROM:
+    text = sent_words(line)
+    if not text:
         return False
     starts, ends, devices = _sent_from()
     if text.startswith("get outlook for"):
@@ -58,7 +95,7 @@ def is_sent_from(line: str) -> bool:
         return len(text) <= 75 and any(device in text for device in devices)
     if text.endswith(ends) and len(text) <= 90:
         return any(device in text for device in devices)
-    return len(text) <= 40 and text.endswith(" from mobile")
+    return len(text) <= 40 and text.endswith(_FROM_MOBILE)
 
 
 def is_named_device(line: str) -> bool:
