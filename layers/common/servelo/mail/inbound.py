@@ -598,7 +598,7 @@ def _keep(
 
 def _mark_inline(found: list[Attachment], html: str) -> tuple[Attachment, ...]:
     """Mark as inline the files that the HTML shows by their content id."""
-    if not html or "cid:" not in html.lower():
+    if not found or "cid:" not in html.lower():
         return tuple(found)
     from servelo.records import replace
 

@@ -74,14 +74,19 @@ def _last_words() -> frozenset[str]:
 
 
 @lru_cache(maxsize=1)
-def endings() -> tuple[frozenset[str], frozenset[str]]:
-    """Return (the last signs, the last two letters in ``casefold``) of the lines that :func:`may_end`."""
+def _word_ends() -> tuple[frozenset[str], frozenset[str]]:
+    """Return (the last signs, the last two letters in ``casefold``) of lines that may end with such words."""
     words = _last_words()
     alone = {word for word in words if len(word) == 1}
-    signs = frozenset(
-        (*_COLONS, "\xa0", *_RULE_LAST, *_AROUND_LAST, *_AFTER_END, *alone, *map(str.upper, alone))
-    )
+    signs = frozenset((*_AROUND_LAST, *alone, *map(str.upper, alone)))
     return signs, frozenset(word[-2:] for word in words)
+
+
+@lru_cache(maxsize=1)
+def endings() -> tuple[frozenset[str], frozenset[str]]:
+    """Return (the last signs, the last two letters in ``casefold``) of the lines that :func:`may_end`."""
+    signs, letters = _word_ends()
+    return signs.union(_COLONS, "\xa0", _RULE_LAST, _AFTER_END), letters
 
 
 def normalised(text: str) -> str:
@@ -109,7 +114,7 @@ def may_end(line: str) -> bool:
             return False
         if "@" in line or core[-5:].casefold() == "wrote":
             return True
-    signs, letters = endings()
+    signs, letters = _word_ends()
     if last in signs or line[-2:].casefold()[-2:] in letters:
         tail = line[-24:].casefold().rsplit(None, 1)
         if tail and tail[-1].strip(_AROUND_LAST) in _last_words():

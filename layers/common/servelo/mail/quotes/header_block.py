@@ -21,6 +21,7 @@ MAX_BLOCK_LINES = 40
 _MAX_LABEL = 34
 _MAX_VALUE = 1000  # characters that are looked at of a field; each line may begin a block that holds it
 _EDGE = " \t\xa0*_>|\u200b\u200e\u200f\u202a\u202b\u202c\u2066\u2067\u2068\u2069\ufeff•"
+_EDGES = frozenset(_EDGE)
 _ADDRESS = pattern(r"[^\s<>@]@[^\s<>@]")
 _CLOCK = pattern(r"\d{1,2}:\d{2}")
 _DASHED = pattern(r"^(?:>\s?)*[\s*_\-=—–‐-―]+$")
@@ -57,19 +58,14 @@ def role_of(label: str) -> str:
 def field(line: str) -> tuple[str, str] | None:
     """Return (role, value) when *line* is a header field, else None; roles are keys of ``HEADER_NAMES``."""
     first = line[:2].casefold()[:2]
-    if (
-        first not in beginnings()
-        and first[:1] not in beginnings()
-        and first[:1] not in _EDGE
-        and not first[:1].isspace()
-    ):
+    edged = line[:1] in _EDGES or line[:1].isspace()
+    if not edged and first not in beginnings() and first[:1] not in beginnings():
         return None  # quickly, for most lines that have a colon
-    line = line[: 60 + _MAX_VALUE]
     head = line[:60]
     colon = head.find(":")
     if not head.isascii():
         colon = min((at for at in map(head.find, ":：︓") if at >= 0), default=-1)
-    if head.lstrip()[:1] == "|":  # a row of a table: its second bar ends the name as a colon does
+    if edged and head.lstrip()[:1] == "|":  # a row of a table: its second bar ends the name as a colon does
         ends = (at for at in range(2, len(head)) if head[at] == "|" and head[:at].strip(" |*"))
         colon = min((at for at in (colon, next(ends, -1)) if at >= 0), default=-1)
     if colon < 1:
@@ -85,7 +81,7 @@ def field(line: str) -> tuple[str, str] | None:
         role = _roles().get(" ".join(label.replace("\xa0", " ").split()))
         if role is None:
             return None
-    return role, line[colon + 1 :].strip(_EDGE)
+    return role, line[colon + 1 : 60 + _MAX_VALUE].strip(_EDGE)
 
 
 def read(lines: Sequence[str], start: int, *, lenient: bool = False) -> int:

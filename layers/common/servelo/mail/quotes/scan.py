@@ -29,7 +29,7 @@ _QUOTED = pattern(r"^[ \t]{0,3}(?:>|&gt;|＞)")
 _QUOTE_MARKS = pattern(r"^(?:[ \t]*+(?:>|&gt;|＞))++[ \t]?")
 _RULE_FIRST = frozenset("-_=*~+#—–‐‑―─━•")
 _RULE_LAST = frozenset(":：-_=*")
-_FIRST = frozenset(">＞&|") | frozenset(separators.EDGE)
+_QUOTE_FIRST = frozenset(">＞&|")
 _COMPARED = pattern(r">=? ?[\d.,]*\d[ %]?[^\W\d_]{0,3}(?![^\W\d_])")
 _ARROWS = (">>> >>>", ">:", ">_<", ">.<", "><")
 
@@ -181,7 +181,8 @@ def find_parting(mail: Lines, markers: tuple[str, ...]) -> Parting:
             continue
         if not quoted[index] and (first in ">＞" or (first == "&" and text.startswith("&gt;"))):
             quoted[index] = "<<<" not in text[:200] and (
-                (text[1:2] == " " and text[2:3].isalpha())  # as nearly all are
+                len(text) == 1
+                or (text[1] == " " and text[2:3].isalpha())  # as nearly all are
                 or not (text.startswith(_ARROWS) or (_COMPARED.match(text) and _is_comparison(mail, index)))
             )
             if quoted[index] and index and not mail.html and not quoted[index - 1] and mail.budget > 0:
@@ -271,20 +272,25 @@ def _worth_looking(mail: Lines, markers: tuple[str, ...]) -> bytearray:
         [
             text != ""
             and (
-                text[0] in _FIRST
-                or text[-1] in last_signs
-                or (folded := text.casefold()) in names
+                text[0] in _QUOTE_FIRST
+                or (
+                    (text[-1] in last_signs or text[-2:].casefold()[-2:] in ends)
+                    and attribution.may_end(text)
+                )
+                or (len(text) <= 24 and text.casefold() in names)
                 or (
                     len(text) > 3
                     and (
-                        folded[:2] in starts
-                        or folded[-2:] in ends
+                        len(text) >= shortest
+                        or (
+                            (text[0] in separators.EDGES or text[:2].casefold()[:2] in starts)
+                            and separators.read(text) != ""
+                        )
                         or (
                             (":" in text or "：" in text)
                             and ("GMT" in text or "UTC" in text or header_block.field(text) is not None)
                         )
                         or (not above and len(text) <= MAX_DEVICE and signature.sent_words(text) != "")
-                        or len(text) >= shortest
                     )
                 )
             )

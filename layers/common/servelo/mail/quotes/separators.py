@@ -15,28 +15,33 @@ _RULE_SIGNS = "-_=*~+#·.‐‑‒–—―─━═•"
 _RULE = pattern(rf"[{re.escape(_RULE_SIGNS)}\s]{{3,}}")
 _QUOTE_MARKS = pattern(r"[\s>|]*")
 EDGE = f" \t\xa0>|<{_RULE_SIGNS}\u200b\u200e\u200f\u202a\u202b\u202c\ufeff"
+EDGES = frozenset(EDGE)
 _ZENDESK = pattern(r"^[\s>*]*##-\s?.{3,160}?\s?-##[\s*]*$")
 
 ORIGINAL, FORWARDED, BARE_ORIGINAL = "original", "forwarded", "bare original"
 
 
-@lru_cache(maxsize=1)
-def beginnings() -> frozenset[str]:
-    """Return the first two letters of all these phrases in ``casefold``, to pass quickly over most lines."""
-    phrases = (*_originals()[1], *_forwards()[1], "begin forwarded message", "original message processed by")
-    return frozenset(phrase[:2] for phrase in phrases)
+_BEGIN_FORWARDED = "begin forwarded message"  # also with more behind it; as is Lotus Notes' phrase
+_PROCESSED_BY = "original message processed by"
 
 
 @lru_cache(maxsize=1)
-def _originals() -> tuple[frozenset[str], tuple[str, ...]]:
-    phrases = tuple(phrase.casefold() for phrase in lexicon.ORIGINAL_MESSAGE)
-    return frozenset(phrases), phrases
+def beginnings() -> dict[str, tuple[str, ...]]:
+    """Return all these phrases in ``casefold`` by their first two letters, to pass over most lines."""
+    by_letters: dict[str, tuple[str, ...]] = {}
+    for phrase in (*_originals(), *_forwards(), _BEGIN_FORWARDED, _PROCESSED_BY):
+        by_letters[phrase[:2]] = (*by_letters.get(phrase[:2], ()), phrase)
+    return by_letters
 
 
 @lru_cache(maxsize=1)
-def _forwards() -> tuple[frozenset[str], tuple[str, ...]]:
-    phrases = tuple(phrase.casefold() for phrase in lexicon.FORWARDED)
-    return frozenset(phrases), phrases
+def _originals() -> frozenset[str]:
+    return frozenset(phrase.casefold() for phrase in lexicon.ORIGINAL_MESSAGE)
+
+
+@lru_cache(maxsize=1)
+def _forwards() -> frozenset[str]:
+    return frozenset(phrase.casefold() for phrase in lexicon.FORWARDED)
 
 
 @lru_cache(maxsize=1)
@@ -56,8 +61,14 @@ def is_marker(line: str, phrases: tuple[str, ...]) -> bool:
     """Whether *line* asks to reply above it; an author's sentence about such a line is longer than that."""
     if not MIN_MARKER <= len(line) <= MAX_LINE:
         return False
-    if _ZENDESK.match(line):
+    if "##-" in line and _ZENDESK.match(line):
         return True
+    folded = line.casefold()
+    for phrase in phrases:
+        if phrase in folded:
+            break
+    else:
+        return False
     folded = line.strip(EDGE).casefold()
     ruled = line.strip(" \t\xa0>|*")[:2].strip(_RULE_SIGNS) == ""
     return any(phrase in folded and (ruled or len(phrase) * 2 >= len(folded)) for phrase in phrases)
@@ -68,6 +79,8 @@ def is_rule(line: str) -> bool:
     stripped = line.strip()
     if not (3 <= len(stripped) < 400 and stripped[0] in _RULE_SIGNS + ">|"):
         return False
+    if not stripped.strip(_RULE_SIGNS):
+        return True
     marks = max(stripped.rfind(">"), stripped.rfind("|")) + 1
     return _RULE.fullmatch(stripped, marks) is not None and (
         not marks or _QUOTE_MARKS.fullmatch(stripped, 0, marks) is not None
@@ -81,27 +94,28 @@ def read(line: str) -> str:
     """
     if not 4 <= len(line) <= MAX_LINE:
         return ""
-    if line[0] not in EDGE and line[:2].casefold()[:2] not in beginnings():
+    edged = line[0] in EDGES
+    begins = (line.lstrip(EDGE) if edged else line).casefold()
+    phrases = beginnings().get(begins[:2])
+    if phrases is None or not begins.startswith(phrases):
         return ""
     core = line.strip(EDGE)
     if not 2 <= len(core) <= 200:
         return ""
     folded = core.casefold().rstrip(":： *_")
-    if folded[:2] not in beginnings():
+    found = [phrase for phrase in phrases if folded.startswith(phrase)]
+    if not found:
         return ""
-    stripped = line.strip(" \t\xa0>|*")
-    ruled = stripped[:1] in _RULE_SIGNS and stripped[:2].strip(_RULE_SIGNS) == ""
-    forwards, forwarded = _forwards()
-    if (
-        folded in forwards
-        or (ruled and folded.startswith(forwarded))
-        or folded.startswith("begin forwarded message")
-    ):
+    ruled = False
+    if edged:
+        stripped = line.strip(" \t\xa0>|*")
+        ruled = stripped[0] in _RULE_SIGNS and stripped[:2].strip(_RULE_SIGNS) == ""
+    begun = _BEGIN_FORWARDED in found
+    if begun or folded in _forwards() or (ruled and not _forwards().isdisjoint(found)):
         # "Forwarded message" in a sentence of its own has neither rules nor a colon.
-        return FORWARDED if ruled or core.endswith((":", "：")) or folded.startswith("begin forw") else ""
-    originals, original = _originals()
-    if folded in originals:
+        return FORWARDED if begun or ruled or core.endswith((":", "：")) else ""
+    if folded in _originals():
         return ORIGINAL if ruled else BARE_ORIGINAL
-    if (ruled and folded.startswith(original)) or folded.startswith("original message processed by"):
+    if _PROCESSED_BY in found or (ruled and not _originals().isdisjoint(found)):
         return ORIGINAL
     return ""
