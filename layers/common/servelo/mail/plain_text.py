@@ -22,7 +22,16 @@ def unflow(text: str, *, delete_space: bool = False) -> str:
     start = -1  # of the pieces in *out* of a paragraph that goes on
     depth_before = 0
     for line in text.split("\n"):
-        if line[:1] == ">":
+        first = line[:1]
+        if start < 0 and line[-1:] != " ":  # a line by itself
+            if first == ">" and line[1:2] != " ":
+                content = line.lstrip(">")
+                gap = "" if content[:1] == " " else " "
+                out.append(f"{line[: len(line) - len(content)]}{gap}{content}")
+            else:
+                out.append(line[1:] if first == " " else line)
+            continue
+        if first == ">":
             content = line.lstrip(">")
             depth = len(line) - len(content)
         else:

@@ -29,7 +29,7 @@ _QUOTED = pattern(r"^[ \t]{0,3}(?:>|&gt;|＞)")
 _QUOTE_MARKS = pattern(r"^(?:[ \t]*+(?:>|&gt;|＞))++[ \t]?")
 _RULE_FIRST = frozenset("-_=*~+#—–‐‑―─━•")
 _RULE_LAST = frozenset(":：-_=*")
-_QUOTE_FIRST = frozenset(">＞&|")
+_QUOTE_FIRST = frozenset(">＞&")
 _COMPARED = pattern(r">=? ?[\d.,]*\d[ %]?[^\W\d_]{0,3}(?![^\W\d_])")
 _ARROWS = (">>> >>>", ">:", ">_<", ">.<", "><")
 
@@ -272,7 +272,7 @@ def _worth_looking(mail: Lines, markers: tuple[str, ...]) -> bytearray:
         [
             text != ""
             and (
-                text[0] in _QUOTE_FIRST
+                (text[0] in _QUOTE_FIRST and (text[0] != "&" or text.startswith("&gt;")))
                 or (
                     (text[-1] in last_signs or text[-2:].casefold()[-2:] in ends)
                     and attribution.may_end(text)
@@ -287,7 +287,7 @@ def _worth_looking(mail: Lines, markers: tuple[str, ...]) -> bytearray:
                             and separators.read(text) != ""
                         )
                         or (
-                            (":" in text or "：" in text)
+                            (":" in text or "：" in text or text[0] == "|")
                             and ("GMT" in text or "UTC" in text or header_block.field(text) is not None)
                         )
                         or (not above and len(text) <= MAX_DEVICE and signature.sent_words(text) != "")
