@@ -459,6 +459,8 @@ SPUN_OUT = {
     "bars below fields": "x\n" + "From: a\n" * 38 + "|" * 950_000 + "\n•x\n",
     "devices that are none": "\n\nposláno z" * 80_000,
     "colons in short lines": "],:;\n" * 190_000,
+    "original messages above nothing": "原文::\nto:\n" * 68_000,
+    "brackets alone": ("se" + "[" * 58 + "](" + ")" * 55 + "x\n\n") * 8_000,
     "all markers": "x" * 250 + " " + " ".join(lexicon.REPLY_ABOVE) + "\n" + "1 a bcdefghi\n" * 70_000,
 }
 
@@ -500,6 +502,18 @@ def test_a_quotation_is_found_behind_any_number_of_lines(quotation: str) -> None
     body = part_reply(f"{words}\n\n{quotation}")
     assert body.new_text == words
     assert body.quoted_text == quotation
+
+
+def test_notices_of_parcels_are_not_what_a_device_sends() -> None:
+    words = "Hello,\n\n" + "Sent by DHL\n\n" * 500 + "Regards"
+    body = part_reply(f"{words}\n\nOn Mon, 3 Mar 2025 at 10:20, Ada <ada@example.com> wrote:\nold words")
+    assert body.new_text == words
+
+
+def test_a_space_of_any_kind_stands_in_the_name_of_a_field() -> None:
+    header = "From: Ада\nВ\xa0копии: ада@example.com\nSubject: принтер\n\nстарое"
+    body = part_reply(f"Привет\n\n{header}")
+    assert (body.new_text, body.quoted_text) == ("Привет", header)
 
 
 def test_markup_tells_where_the_quotation_begins_beside_any_number_of_lines() -> None:

@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
 MAX_CHARS = 4 * 1024 * 1024
 # Of text and HTML together, where the text has the words: reading more HTML costs more than it tells.
-MAX_EVIDENCE_CHARS = 500_000
+MAX_EVIDENCE_CHARS = 700_000
 MANY_LINES = 10_000
 MAX_WRAPPED = 10_000  # lines between two quoted ones that are looked at
 MAX_BLANK_LINES = 200  # in a row, of so many lines

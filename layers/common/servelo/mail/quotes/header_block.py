@@ -46,8 +46,8 @@ def names_of_to() -> frozenset[str]:
 
 @lru_cache(maxsize=1)
 def beginnings() -> frozenset[str]:
-    """Return the first two letters of all names of fields in ``casefold``, and those of one letter."""
-    return frozenset(name[:2] for name in _roles())
+    """Return the first two letters of all names of fields in ``casefold``, one where the word has no more."""
+    return frozenset(name[: 1 if name[1:2] == " " else 2] for name in _roles())  # any space may stand there
 
 
 def role_of(label: str) -> str:

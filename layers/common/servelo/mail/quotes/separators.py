@@ -64,7 +64,7 @@ def is_marker(line: str, phrases: tuple[str, ...]) -> bool:
     if "##-" in line and _ZENDESK.match(line):
         return True
     folded = line.casefold()
-    for phrase in phrases:
+    for phrase in phrases:  # half the time of any() with a generator, and nearly all lines hold none
         if phrase in folded:
             break
     else:
@@ -103,19 +103,15 @@ def read(line: str) -> str:
     if not 2 <= len(core) <= 200:
         return ""
     folded = core.casefold().rstrip(":： *_")
-    found = [phrase for phrase in phrases if folded.startswith(phrase)]
-    if not found:
-        return ""
-    ruled = False
-    if edged:
-        stripped = line.strip(" \t\xa0>|*")
-        ruled = stripped[0] in _RULE_SIGNS and stripped[:2].strip(_RULE_SIGNS) == ""
-    begun = _BEGIN_FORWARDED in found
-    if begun or folded in _forwards() or (ruled and not _forwards().isdisjoint(found)):
+    stripped = line.strip(" \t\xa0>|*") if edged else line
+    ruled = edged and stripped[0] in _RULE_SIGNS and stripped[:2].strip(_RULE_SIGNS) == ""
+    begins_with = [phrase for phrase in phrases if folded.startswith(phrase)] if ruled else ()
+    begun = folded.startswith(_BEGIN_FORWARDED)
+    if begun or folded in _forwards() or not _forwards().isdisjoint(begins_with):
         # "Forwarded message" in a sentence of its own has neither rules nor a colon.
         return FORWARDED if begun or ruled or core.endswith((":", "：")) else ""
     if folded in _originals():
         return ORIGINAL if ruled else BARE_ORIGINAL
-    if _PROCESSED_BY in found or (ruled and not _originals().isdisjoint(found)):
+    if folded.startswith(_PROCESSED_BY) or not _originals().isdisjoint(begins_with):
         return ORIGINAL
     return ""

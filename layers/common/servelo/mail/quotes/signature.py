@@ -21,7 +21,7 @@ _FROM_MOBILE = " from mobile"
 _DELIMITER = pattern(r"^(?:-- ?|—|– |--\xa0|__|‐‐)$")
 _EDGE = " \t\xa0*_<>()[]|~\u200b\u200e\u200f\u202a-\u202e\ufeff-–—.!"
 _LINK = pattern(
-    r"(?:(?<!\s)\s++)?+(?:\(https?://[^()\s]*\)|<https?://[^<>\s]*>|https?://\S+|\[[^\]]*\]\(\S*\))\s*$"
+    r"(?:(?<!\s)\s++)?+(?:\(https?://[^()\s]*\)|<https?://[^<>\s]*>|https?://\S+|\[[^\[\]]*\]\(\S*\))\s*$"
 )
 _MARKDOWN = pattern(r"\[([^\[\]]{1,80})\]\([^()\s]{1,300}\)")
 
