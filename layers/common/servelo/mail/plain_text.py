@@ -24,12 +24,15 @@ def unflow(text: str, *, delete_space: bool = False) -> str:
     for line in text.split("\n"):
         first = line[:1]
         if start < 0 and line[-1:] != " ":  # a line by itself
-            if first == ">" and line[1:2] != " ":
+            second = line[1:2]
+            if first != ">" or second == " ":
+                out.append(line[1:] if first == " " else line)
+            elif second != ">":
+                out.append(f"> {line[1:]}")
+            else:
                 content = line.lstrip(">")
                 gap = "" if content[:1] == " " else " "
                 out.append(f"{line[: len(line) - len(content)]}{gap}{content}")
-            else:
-                out.append(line[1:] if first == " " else line)
             continue
         if first == ">":
             content = line.lstrip(">")

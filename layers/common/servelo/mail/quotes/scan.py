@@ -177,6 +177,15 @@ def find_parting(mail: Lines, markers: tuple[str, ...]) -> Parting:
         first = text[0]
         if markers and len(text) >= separators.MIN_MARKER and separators.is_marker(text, markers):
             return Parting(_above_marker(mail, index), "marker")
+        if (
+            first == ">"
+            and index
+            and quoted[index - 1]
+            and not evidence
+            and (len(text) == 1 or (text[1] == " " and text[2:3].isalpha() and "<<<" not in text[:200]))
+        ):
+            quoted[index] = 1  # an attribution or a forward would have been seen at the first of these lines
+            continue
         if first == ">" and text.startswith(">>>") and mail.budget > 0 and _arrow_attribution(text):
             mail.spend(1, index)
             mail.attribute(index, index + 1)
