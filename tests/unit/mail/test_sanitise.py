@@ -5,7 +5,6 @@ import re
 import pytest
 
 from servelo.mail.html_nesting import MAX_DEPTH
-from servelo.mail.html_text import MAX_TAGS
 from servelo.mail.sanitise import has_remote_images, sanitise
 
 
@@ -159,9 +158,8 @@ def test_ten_thousands_of_attributes_are_not_compared_each_with_each() -> None:
 
 
 def test_words_behind_the_tags_that_are_laid_out_are_shown_as_they_are() -> None:
-    laid_out = "<p>x</p>" * (MAX_TAGS // 2)
-    clean = sanitise(laid_out + "<p>1 &lt; 2 &amp; &quot;3&quot;</p><p>&lt;script&gt;</p>")
-    assert clean == laid_out + '<pre>1 &lt; 2 &amp; "3"\n&lt;script&gt;</pre>'
+    clean = sanitise("<p>x</p>" * 10_000 + "<p>1 &lt; 2 &amp; &quot;3&quot;</p><p>&lt;script&gt;</p>")
+    assert clean == "<p>x</p>" * 10_000 + '<pre>1 &lt; 2 &amp; "3"\n&lt;script&gt;</pre>'
 
 
 def test_signs_that_cost_a_parser_the_square_of_their_number_are_kept() -> None:

@@ -391,7 +391,7 @@ def well_nested(
     """Return *html* with the elements *names* and their *attributes* (of ``"*"``: of all), well nested.
 
     The words stay, whatever is around them: deeper than 300 elements they have none of their own, and those
-    behind ``MAX_TAGS`` come as text beside the HTML. None for HTML that takes too many steps to nest: nobody
+    behind 20,000 tags come as text beside the HTML. None for HTML that takes too many steps to nest: nobody
     writes such mail.
     """
     writer = _Writer(names, attributes)

@@ -29,7 +29,7 @@ MAX_LINK_CHARS = 1000
 MAX_TAG_CHARS = 16_384  # a tag may be longer when its quotes are balanced: images within their address are
 MAX_LONG_LOOKS = 3  # for the end of such a tag, in vain
 MAX_ODD_TAGS = 40  # tags with unbalanced quotes, before quotes are no longer looked at
-MAX_TAGS = 12_000  # laid out; what follows is read block by block. A thread of 350 kB has some 5,000
+MAX_TAGS = 20_000  # laid out; what follows is read block by block. A newsletter of 100 kB has some 2,000
 MAX_REFERENCES = 40_000  # then only what is written in full is one: "&amp;", not "&amp"
 
 _TAG_START = pattern(r"<(?=[a-zA-Z/!?])")
