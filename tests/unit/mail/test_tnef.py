@@ -89,3 +89,14 @@ def test_rtf_is_unpacked_to_a_limit() -> None:
     bomb = struct.pack("<IIII", 0xFFFFFFFF, 0xFFFFFFFF, 0x75465A4C, 0) + (b"\xff" + b"\x00\x0f" * 8) * 100_000
     assert len(unpack_rtf(bomb)) <= MAX_RTF_BYTES
     assert unpack_rtf(b"short") == b""
+
+
+def test_what_a_file_says_of_itself_is_one_line() -> None:
+    properties = (
+        struct.pack("<I", 2)
+        + property_(0x370E, 0x1E, b"Application/X-Scan\0\x07\r\nBcc: a@b.example\0")
+        + property_(0x3712, 0x1E, b"<a\r\nb@c>\0")
+    )
+    opened = open_tnef(stream(RENDER, attribute(2, 0x800F, b"x"), attribute(2, 0x9005, properties)))
+    assert opened is not None
+    assert opened.files == [("", "application/x-scan", b"x", "a b@c")]

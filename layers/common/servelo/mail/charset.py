@@ -209,7 +209,8 @@ def decode(data: bytes, label: str = "", hint: str = "") -> tuple[str, bool]:
         if text is not None:
             return text, True
     if not codec and b"\x1b" in data and guess(data) == "iso2022_jp_ext":
-        return _clean(_strict(data, "iso2022_jp_ext") or data.decode("iso2022_jp_ext", "replace")), False
+        japanese = _strict(data, "iso2022_jp_ext") or data.decode("iso2022_jp_ext", "replace")
+        return without_surrogates(japanese), False
     text = _as_utf8(data)
     if text is not None:
         return text, False
@@ -217,14 +218,14 @@ def decode(data: bytes, label: str = "", hint: str = "") -> tuple[str, bool]:
         # A few wrong bytes in a text of the declared charset (cut characters) are likelier than another one.
         loose = data.decode(codec, "replace")
         if _mostly_utf8(data) if codec == "utf-8" else loose.count("\ufffd") * 20 <= max(20, len(loose)):
-            return _clean(loose), False
+            return without_surrogates(loose), False
     hinted = codec_of(hint) if hint else None
     if hinted and hinted != "utf-8":
         text = _strict(data, hinted)
         if text is not None:
             return text, False
     found = guess(data)
-    return _clean(_one_byte(data, found)), False
+    return without_surrogates(_one_byte(data, found)), False
 
 
 _ONE_BYTE = frozenset(("cp1252", "cp1254", "cp1250", "iso8859-2", "iso8859-15"))
@@ -233,8 +234,18 @@ _NOT_ASCII = frozenset(
 )
 
 
-def _clean(text: str) -> str:
-    return _SURROGATES.sub("\ufffd", text)
+def without_surrogates(text: str) -> str:
+    """Return *text* with U+FFFD for each lone surrogate, which nothing can store or send."""
+    try:
+        text.encode()  # a tenth of what looking for them takes
+    except UnicodeEncodeError:
+        return _SURROGATES.sub("\ufffd", text)
+    return text
+
+
+def storable(text: str) -> str:
+    """As :func:`without_surrogates`, with U+FFFD for NUL as well."""
+    return without_surrogates(text.replace("\x00", "\ufffd"))
 
 
 def _as_utf8(data: bytes) -> str | None:
@@ -246,7 +257,7 @@ def _as_utf8(data: bytes) -> str | None:
 
 def _strict(data: bytes, codec: str) -> str | None:
     try:
-        return _clean(data.decode(codec))
+        return without_surrogates(data.decode(codec))
     except (UnicodeError, ValueError, LookupError):
         if codec == "big5hkscs":
             return _strict(data, "cp950")

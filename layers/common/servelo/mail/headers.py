@@ -33,7 +33,6 @@ _LATER_FIELD = pattern(rb"^[A-Za-z][A-Za-z0-9-]{1,60}+:[ \t]", re.M)
 # Runs of spaces are looked at from their beginning only, here and below: from each of them takes n * n.
 _FOLD = pattern(r"(?:(?<![ \t])[ \t]++)?+[\r\n]++[ \t]*+")
 _CONTROLS = pattern("[\x00-\x08\x0a-\x1f\x7f\x85\u2028\u2029]+")
-_SURROGATES = pattern("[\ud800-\udfff]")
 # The text may hold spaces and "?", which RFC 2047 forbids and people's programs write.
 # It ends where the next one begins: one that never ends must not be looked for to the end of the field.
 _ENCODED_WORD = pattern(
@@ -120,7 +119,7 @@ def unfold(value: bytes, hint: str = "") -> str:
 
 def one_line(text: str) -> str:
     """Return *text* without line breaks, NUL and other controls, and without lone surrogates."""
-    return _SURROGATES.sub("\ufffd", _CONTROLS.sub(" ", text)).strip()
+    return charset.without_surrogates(_CONTROLS.sub(" ", text)).strip()
 
 
 def decode_value(text: str) -> str:

@@ -13,6 +13,7 @@ import re
 from functools import lru_cache
 from html import unescape as unescape_all
 
+from servelo.mail.charset import storable
 from servelo.patterns import pattern
 
 TYPE_CHECKING = False
@@ -42,7 +43,6 @@ _ATTRIBUTE = pattern(r"([^\s=\"'/>]++)(?:\s*+=\s*+(?:\"([^\"]*+)\"|'([^']*+)'|([
 _SPACES = pattern(r"[ \t\r\n\f\xa0]+")
 _INVISIBLE = pattern("[\u200b\ufeff\u00ad\u2060\u034f]+")
 _ONLY_INVISIBLE = pattern(r"[\s\u200b-\u200f\ufeff\u00ad\u2060\u034f]*\Z")
-_NOT_STORABLE = pattern("[\x00\ud800-\udfff]")
 _HIDDEN = pattern(r"display\s*:\s*none|mso-hide\s*:\s*all", re.I)
 _PRESERVED = pattern(r"white-space\s*:\s*(?:pre\b|pre-wrap|break-spaces)", re.I)
 _SCHEME = pattern(r"(?:https?://|mailto:)(?:www\.)?", re.I)
@@ -510,7 +510,7 @@ def render(html: str, *, max_tags: int = MAX_TAGS) -> str:
     At most 1 M characters are read, and about as many returned. Words behind *max_tags* tags are
     not laid out any more.
     """
-    html = _NOT_STORABLE.sub("\ufffd", html[:MAX_HTML_CHARS])
+    html = storable(html[:MAX_HTML_CHARS])
     renderer = _Renderer()
     position = 0
     tags_left = max_tags

@@ -41,7 +41,6 @@ if TYPE_CHECKING:
 
 _MESSAGE_ID = pattern(r"<\s*([^<>\s]{1,998})\s*>")
 _BARE_ID = pattern(r"(?<![^\s<>,;\"])[^\s<>,;\"]{1,900}@[^\s<>,;\"]{1,98}")
-_NOT_STORABLE = pattern("[\x00\ud800-\udfff]")
 _META_CHARSET = pattern(rb"<meta[^>]{0,200}?charset\s*+=\s*+[\"']?+\s*+([A-Za-z0-9_.:\-]{1,40})", re.I)
 _WANTS_HTML = pattern(r"html", re.I)
 _TEXT_TYPES = frozenset(
@@ -674,15 +673,11 @@ def _safe_html(original_html: str) -> str:
         return ""
     from servelo.mail.sanitise import sanitise
 
-    return _NOT_STORABLE.sub("\ufffd", sanitise(original_html))
+    return charset.storable(sanitise(original_html))
 
 
 def _storable(text: str, reading: _Reading) -> str:
-    text = (
-        _NOT_STORABLE.sub("\ufffd", text.replace("\x00", ""))
-        if "\x00" in text or not text.isascii()
-        else text
-    )
+    text = charset.without_surrogates(text.replace("\x00", ""))
     if len(text) > MAX_TEXT_CHARS:
         reading.warn("The text is longer than 1 MB; its beginning is shown, the raw mail holds the rest.")
         text = text[:MAX_TEXT_CHARS]

@@ -19,6 +19,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from urllib.parse import quote
 
 from servelo.errors import DeliveryFailed
+from servelo.mail.charset import without_surrogates
 from servelo.mail.headers import one_line
 from servelo.patterns import pattern
 
@@ -36,7 +37,6 @@ _BIDI = pattern("[\u200e\u200f\u202a-\u202e\u2066-\u2069\ufeff]")
 _ATOM_WORDS = pattern(r"[A-Za-z0-9!#$%&'*+/=?^_`{|}~-]+(?: [A-Za-z0-9!#$%&'*+/=?^_`{|}~-]+)*")
 _LINE_END = pattern("\r\n|[\r\n\x0b\x0c\x85\u2028\u2029]")
 _BODY_CONTROLS = pattern("[\x00-\x08\x0e-\x1f\x7f\x80-\x84\x86-\x9f]")
-_SURROGATES = pattern("[\ud800-\udfff]")
 _TYPE = pattern(r"[a-z0-9][a-z0-9!#$&^_.+-]{0,62}/[a-z0-9][a-z0-9!#$&^_.+-]{0,62}")
 _SAFE_FILENAME = pattern(r"[A-Za-z0-9 !#$&+.,=@^_`{}~()-]{1,60}")
 
@@ -55,7 +55,7 @@ def plain_subject(text: str, limit: int = MAX_SUBJECT_CHARACTERS) -> str:
 
 def plain_text(text: str) -> str:
     """Return *text* as a body: line ends ``\\n``, no controls but tab, no lone surrogates."""
-    lines = _SURROGATES.sub("\ufffd", _BODY_CONTROLS.sub("", _LINE_END.sub("\n", text)))
+    lines = without_surrogates(_BODY_CONTROLS.sub("", _LINE_END.sub("\n", text)))
     return lines.strip("\n") + "\n"
 
 

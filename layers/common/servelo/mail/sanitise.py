@@ -127,8 +127,10 @@ def _costs_much(html: str) -> bool:
 
 
 def _has_many_latin_signs(html: str) -> bool:
-    if len(html) <= MAX_LATIN_SIGNS or html.isascii():
+    if len(html) <= MAX_LATIN_SIGNS:
         return False
+    if len(html.encode("utf-8", "surrogatepass")) - len(html) <= MAX_LATIN_SIGNS:
+        return False  # each of them is two bytes, so there are no more; far cheaper than to count them
     return sum(html.count(sign) for sign, _ in _LATIN_SIGNS) > MAX_LATIN_SIGNS
 
 

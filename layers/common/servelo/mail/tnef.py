@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import struct
 
-from servelo.mail import charset
+from servelo.mail import charset, headers
 from servelo.records import dataclass, field
 
 SIGNATURE = b"\x78\x9f\x3e\x22"
@@ -98,8 +98,8 @@ def _read_stream(data: memoryview, opened: OpenedTnef, depth: int) -> None:
             content = file.content if file.embedded is None else file.embedded
             name = file.long_name or file.name
             if len(content) or name:
-                kind = file.content_type.lower() if "/" in file.content_type else "application/octet-stream"
-                opened.files.append((name, kind, bytes(content), file.content_id))
+                kind = headers.parse_type(headers.one_line(file.content_type)) or "application/octet-stream"
+                opened.files.append((name, kind, bytes(content), headers.one_line(file.content_id)[:250]))
     if packed and not opened.text.strip() and not opened.html.strip() and (rtf := unpack_rtf(packed)):
         opened.files.append(("message.rtf", "application/rtf", rtf, ""))
 

@@ -45,8 +45,12 @@ def _forwards() -> frozenset[str]:
 
 
 @lru_cache(maxsize=1)
-def _markers() -> tuple[str, ...]:
-    return tuple(phrase.casefold() for phrase in lexicon.REPLY_ABOVE)
+def _markers() -> dict[str, tuple[str, ...]]:
+    """Return the phrases by their last letters, which many share: "s line"."""
+    by_end: dict[str, tuple[str, ...]] = {}
+    for phrase in (phrase.casefold() for phrase in lexicon.REPLY_ABOVE):
+        by_end[phrase[-6:]] = (*by_end.get(phrase[-6:], ()), phrase)
+    return by_end
 
 
 def marker_phrases(text: str) -> tuple[str, ...]:
@@ -54,7 +58,8 @@ def marker_phrases(text: str) -> tuple[str, ...]:
 
     Twenty at most: programs write one, or one in each of a few languages.
     """
-    return tuple(islice((phrase for phrase in _markers() if phrase in text), 20))
+    ends = [phrases for end, phrases in _markers().items() if end in text]
+    return tuple(islice((phrase for phrases in ends for phrase in phrases if phrase in text), 20))
 
 
 def is_marker(line: str, phrases: tuple[str, ...]) -> bool:
