@@ -486,3 +486,21 @@ def test_controls_of_a_notice_do_not_reach_the_diagnostic():
     assert "joe@x.example" == one.recipient
     assert "no mailbox here" in one.diagnostic
     assert one.diagnostic.isprintable()
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        "Your message is being held because the address <kim@example.net> has not been verified.",
+        "To release your message for delivery, reply to kim-confirm-158.abcdef@tmda.example.",
+        "Please confirm that you are not a spammer; undelivered mail is deleted after 14 days: a@b.example",
+    ],
+)
+def test_a_mail_that_waits_for_its_sender_has_not_failed(words: str) -> None:
+    challenge = raw(
+        "Return-Path: <>\nFrom: kim@example.net\nSubject: Please confirm your message\n"
+        "Auto-Submitted: auto-replied\n\n"
+        f"This message was created automatically by mail delivery software.\n\n{words}\n\n"
+        "   kim-confirm-158.abcdef@tmda.example\n"
+    )
+    assert not read_bounce_bytes(challenge)

@@ -81,6 +81,21 @@ def test_utf_8_is_seen_behind_the_label_of_a_one_byte_charset() -> None:
     assert charset.decode("Grüße".encode(), "iso-8859-1") == ("Grüße", False)
 
 
+@pytest.mark.parametrize(
+    ("label", "codec", "text"),
+    [
+        ("iso-8859-2", "cp1250", "„Škoda že ještě ne“"),
+        ("iso-8859-7", "cp1253", "“Καλημέρα” – €5"),
+        ("iso-8859-13", "cp1257", "„Labas rytas“ – ačiū"),
+        ("iso-8859-15", "cp1252", "“Grüße” – 5"),
+    ],
+)
+def test_letters_of_windows_under_the_label_of_an_iso_charset_are_read(
+    label: str, codec: str, text: str
+) -> None:
+    assert charset.decode(text.encode(codec), label)[0] == text
+
+
 def test_an_unknown_label_does_not_lose_the_text() -> None:
     assert charset.decode("Grüße".encode(), "x-made-up") == ("Grüße", False)
 

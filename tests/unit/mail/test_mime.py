@@ -1,5 +1,7 @@
 """The part tree: any bytes in, parts out, capped before they are parsed."""
 
+import base64
+
 import pytest
 
 from servelo.mail import mime
@@ -222,3 +224,18 @@ def test_plain_words_under_the_label_of_base64_are_read_as_words() -> None:
         "These are plain words, and somebody labelled them wrongly. Sorry!",
     )
     assert mime.parse(raw).text() == "These are plain words, and somebody labelled them wrongly. Sorry!"
+
+
+def test_a_byte_order_mark_before_the_mail_does_not_hide_its_first_field() -> None:
+    assert mime.parse(b"\xef\xbb\xbfFrom: a@b.example\nSubject: s\n\nx").get("from") == "a@b.example"
+
+
+def test_words_below_base64_are_read_as_words() -> None:
+    footer = "_______________________________________________\r\nUsers mailing list"
+    head = ("Content-Type: text/plain; charset=utf-8", "Content-Transfer-Encoding: base64", "")
+    encoded = base64.b64encode("Die Sitzung fällt aus, sagt es weiter!".encode()).decode()
+    assert mime.parse(mail(*head, encoded, footer)).text() == (
+        "Die Sitzung fällt aus, sagt es weiter!\n" + footer.replace("\r\n", "\n")
+    )
+    noisy = encoded[:20] + "\r\n*\r\n" + encoded[20:]
+    assert mime.parse(mail(*head, noisy)).text() == "Die Sitzung fällt aus, sagt es weiter!"

@@ -115,6 +115,19 @@ def test_an_authors_text_is_kept_to_the_last_word(text):
     assert ("", "") == (body.quoted_text, body.signature)
 
 
+ANSWERS_WITHIN = ("my answers are", "meine Antworten", "mes réponses")  # these texts keep what is below them
+
+
+@pytest.mark.parametrize(
+    "text", [text for text in KEPT if not any(words in text for words in ANSWERS_WITHIN)]
+)
+def test_an_authors_text_is_kept_to_the_last_word_above_a_quotation(text):
+    quotation = "On Tue, Mar 5, 2024 at 10:12 AM Ann Lee <ann@example.com> wrote:\n\n> Did it work?"
+    body = part_reply(f"{text}\n\n{quotation}\n")
+    assert text.split() == body.new_text.split()
+    assert quotation in body.quoted_text
+
+
 @pytest.mark.parametrize("locale", ["en", "de", "es", "fr", "pt"])
 def test_nothing_below_our_own_marker_is_new(locale):
     body = part_reply(f"{WORDS}\n\n{reply_marker(locale)}\n\nAnn answered:\n\nDid it work?")
@@ -432,6 +445,45 @@ def test_html_that_the_caller_has_laid_out_is_parted_alike():
         assert part_reply("", html) == part_reply("", html, rendered=render(html))
 
 
+@pytest.mark.parametrize(
+    "date", ["5.03.2024", "Sunday, 10 March, 22:40", "12 марта 2024 года", "März 2024", "10:12"]
+)
+def test_names_without_addresses_need_a_whole_moment_to_be_a_header_block(date):
+    block = "From: {0}\nDate: {1}\nTo: {2}\nSubject: {3}\n\nWords below."
+    text = "Please book this.\n\n" + block.format("Lisbon", date, "Cascais", "two adults")
+    assert text == part_reply(text).new_text
+    whole = "Yes.\n\n" + block.format("Ann Lee", "5.03.2024 22:40", "Bob", "Re: x")
+    assert ("Yes.", True) == (part_reply(whole).new_text, "Words below." in part_reply(whole).quoted_text)
+    ruled = f"Yes.\n\n____________\n{block.format('Ann Lee', date, 'Bob', 'Re: x')}"
+    assert "Yes." == part_reply(ruled).new_text
+
+
+def test_a_header_block_is_one_by_a_moment_whose_name_nobody_knows():
+    header = "From: Ann <ann@example.com>\nZzzz: 5.03.2024 10:12\nTo: bob@example.com\nSubject: x\n\nold"
+    assert ("Yes.", header) == (
+        (body := part_reply(f"Yes.\n\n{header}")).new_text,
+        body.quoted_text,
+    )
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        "My answers are under each of your questions.",
+        "Meine Antworten stehen direkt unter Ihren Fragen.",
+        "Mes réponses se trouvent sous chaque question.",
+        "Odpowiedzi są pod Pana pytaniami.",
+        "Ответы под каждым вопросом.",
+    ],
+)
+def test_answers_announced_within_what_is_quoted_keep_it(words):
+    text = (
+        f"{words}\n\nBob\n\nFrom: Ann <ann@example.com>\nSent: Tuesday, January 2, 2024 12:05 PM\n"
+        "To: Bob <bob@example.com>\nSubject: Questions\n\nWhen?\nOn Monday."
+    )
+    assert text == part_reply(text).new_text
+
+
 def test_blockquote_at_the_end_that_a_sentence_announces_is_the_authors():
     body = part_reply("", "<p>The display says:</p><blockquote>Error 5</blockquote>")
     assert "The display says:\n\n> Error 5" == body.new_text
@@ -511,7 +563,7 @@ def test_notices_of_parcels_are_not_what_a_device_sends() -> None:
 
 
 def test_a_space_of_any_kind_stands_in_the_name_of_a_field() -> None:
-    header = "From: Ада\nВ\xa0копии: ада@example.com\nSubject: принтер\n\nстарое"
+    header = "From: Ада\nDate: 5.03.2024, 10:12\nВ\xa0копии: ада@example.com\nSubject: принтер\n\nстарое"
     body = part_reply(f"Привет\n\n{header}")
     assert (body.new_text, body.quoted_text) == ("Привет", header)
 

@@ -32,6 +32,7 @@ MAX_GROUPS = 200
 MAX_WORDS_CHARS = 4000
 MAX_DIAGNOSTIC_CHARS = 500
 MAX_TEXT_BYTES = 256 * 1024
+MAX_OPENING_CHARS = 2000  # of a notice, in which it says that the mail only waits
 
 _ENHANCED = pattern(r"(?<![\d.])#?([245]\.\d{1,3}\.\d{1,3})(?!\d|\.\d)")
 _REPLY = pattern(r"(?:^|(?<=[\s:;(<\[\"'#>-]))([45][0-5]\d)(?=[\s:,;)\]\"'<.-]|$)(?!\.\d)")
@@ -301,7 +302,10 @@ def _of_text(part: Part, report: bool, signals: Sequence[str] | None) -> Bounce:
     machine = report or bool(failed) or bool(daemon) or bool(set(signals) - _WEAK_SIGNALS)
     if not machine and not told:
         return Bounce()
-    notice = bounce_notice.read(_notice_text(part))
+    text = _notice_text(part)
+    if not report and rules.CHALLENGES.search(_SPACES.sub(" ", text[:MAX_OPENING_CHARS]).lower()):
+        return Bounce()
+    notice = bounce_notice.read(text)
     # A person who asks about a delivery, or who pastes a notice below a question, did not send a bounce.
     if machine:
         convincing = report or bool(failed) or daemon == "sure" or notice.opening or told

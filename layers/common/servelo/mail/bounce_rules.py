@@ -563,6 +563,14 @@ DELAYED_SUBJECTS = any_of(
     r"verzögert|retardé|отложен"
 )
 
+# The mail waits until its sender answers (TMDA, Boxbe and the like): it has not failed.
+CHALLENGES = any_of(
+    r"(?:is|was|has been) (?:being )?held (?:because|until|pending)[^.]{0,80}(?:verif|confirm|address)",
+    r"to release your (?:message|e-?mail|mail)",
+    r"(?:message|mail) will be delivered (?:once|when|as soon as|after) you (?:confirm|verify|reply|click)",
+    r"confirm (?:that )?you are (?:a (?:person|human)|not (?:a )?spam)",
+)
+
 # Vacation responders that come with the null sender: their subjects are told in ``automatic``.
 REPORT_TYPES = frozenset(("message/delivery-status", "message/global-delivery-status"))
 RETURNED_TYPES = frozenset(

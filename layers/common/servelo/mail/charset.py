@@ -200,6 +200,8 @@ def decode(data: bytes, label: str = "", hint: str = "") -> tuple[str, bool]:
         return data.decode("ascii"), codec is not None
     if codec == "utf-8":
         data = data.removeprefix(codecs.BOM_UTF8)
+    if codec in _WINDOWS and len(data.translate(None, _C1_BYTES)) < len(data):
+        codec = _WINDOWS[codec]
     if codec:
         if codec in _ONE_BYTE:
             # Valid UTF-8 of several bytes is so improbable in a one-byte charset that a label of one loses.
@@ -228,6 +230,15 @@ def decode(data: bytes, label: str = "", hint: str = "") -> tuple[str, bool]:
     return without_surrogates(_one_byte(data, found)), False
 
 
+# What Windows writes under these names: with letters where they have control characters.
+_WINDOWS = {
+    "iso8859-2": "cp1250",
+    "iso8859-7": "cp1253",
+    "iso8859-8": "cp1255",
+    "iso8859-13": "cp1257",
+    "iso8859-15": "cp1252",
+}
+_C1_BYTES = bytes(range(0x80, 0xA0))
 _ONE_BYTE = frozenset(("cp1252", "cp1254", "cp1250", "iso8859-2", "iso8859-15"))
 _NOT_ASCII = frozenset(
     ("hz", "utf-16", "utf-16-le", "utf-16-be", "utf-32", "iso2022_kr", "cp037", "cp500", "cp1140")

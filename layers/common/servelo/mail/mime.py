@@ -109,8 +109,13 @@ class Part:
         if limit is not None:
             raw = raw[: limit if encoding in _IDENTITY else limit * 3 + 1024]
         if encoding == "base64":
-            if self.content_type.startswith("text/") and not _looks_base64(bytes(raw[:1000])):
-                return bytes(raw)  # plain words under a label that is not true
+            if self.content_type.startswith("text/"):
+                whole = bytes(raw)
+                if not _looks_base64(whole[:1000]):
+                    return whole  # plain words under a label that is not true
+                words = _plain_words(whole)
+                if words >= 0:
+                    return header_fields.decode_base64(whole[:words]) + b"\n" + whole[words:]
             return header_fields.decode_base64(raw)
         if encoding == "quoted-printable":
             # Spaces behind a soft line break were added on the way (RFC 2045 6.7, rule 3).
@@ -149,6 +154,22 @@ def _looks_base64(sample: bytes) -> bool:
     return len(sample.translate(None, _BASE64_SIGNS)) * 5 <= len(sample) and sample.strip().count(b" ") < 8
 
 
+def _plain_words(text: bytes) -> int:
+    """Return where words stand below base64, as mailing lists put their footers there; -1 where none do."""
+    if len(text.translate(None, _ALPHABET)) < 4:
+        return -1
+    found = _FOREIGN_LINE.search(text)
+    if found is None or not found.start() or _ENCODED_LINE.search(text, found.start()):
+        return -1
+    complete = len(text[: found.start()].translate(None, b" \t\r\n")) % 4 == 0
+    return found.start() if complete else -1
+
+
+_ALPHABET = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/= \t\r\n"
+_FOREIGN_LINE = pattern(
+    rb"(?m)^[ \t]*+[A-Za-z0-9+/=]*+(?:[ \t]++[A-Za-z0-9+/=]|[ \t]*+[^A-Za-z0-9+/= \t\r\n])"
+)
+_ENCODED_LINE = pattern(rb"(?m)^[A-Za-z0-9+/]{40,}+={0,2}[ \t\r]*+$")
 _BASE64_SIGNS = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/=-_ \t\r\n\f\v!>*?"
 _IDENTITY = frozenset(("", "7bit", "8bit", "binary"))
 
@@ -185,7 +206,8 @@ def parse_with_warnings(raw: bytes) -> tuple[Part, list[str]]:
             break
         start = line_end + 1
     if source.startswith(b"\xef\xbb\xbf", start):
-        start += 3
+        source = source[start + 3 :]  # the first field begins a line, then
+        start = 0
     if source.startswith((b"From ", b">From "), start) and not _SPACED_FROM.match(source, start):
         start = source.find(b"\n", start) + 1 or len(source)  # the separator of an mbox file
     return _read_part(source, start, len(source), 0, "text/plain", budget), budget.warnings

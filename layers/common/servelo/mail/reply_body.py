@@ -361,8 +361,13 @@ def _signature_below(mail: Lines, end: int, quoted: bytearray) -> int:
     below = mail.lines[start:end]
     if signature.is_delimiter(below[0]) or signature.is_footer(below, 0) or signature.begin(below) == 0:
         return start
-    # Below the quotation a rule and a few lines: no answer looks like that.
-    if separators.is_rule(mail.shown[start]) and sum(1 for text in mail.shown[start:end] if text) <= 6:
+    # Below a quotation of a mail a rule and a few lines, no sentence among them: no answer looks like that.
+    if (
+        separators.is_rule(mail.shown[start])
+        and sum(1 for text in mail.shown[start:end] if text) <= 6
+        and not any(map(signature.is_sentence, mail.shown[start:end]))
+        and (mail.html or mail.attributions)
+    ):
         return start
     return end
 

@@ -160,8 +160,10 @@ def read(text: str) -> int:
             return 2
         if not colon:
             return 0
-        # Yandex, mail.ru, Gmail in Japanese: "26.06.2014, 14:41, "Name" <address>:"
-        if moment and has_time and has_address and _WEAK_END.search(text[-400:]) and begins(outside):
+        # Yandex, mail.ru, Gmail in Japanese: "26.06.2014, 14:41, "Name" <address>:"; Atmail: "On Tue 05/03/24
+        # 10:12 , Name address sent:".
+        whole = moment and has_time and has_address and begins(outside)
+        if whole and (outside.endswith(" sent") or _WEAK_END.search(text[-400:])):
             return 2
         return 0
     start, end = verb
@@ -216,6 +218,15 @@ def has_moment(text: str) -> bool:
     return (numbers >= 3 and _TIME.search(text) is not None) or (
         numbers >= 2 and _YEAR.search(text) is not None
     )
+
+
+def is_timestamp(text: str) -> bool:
+    """Whether *text* holds a whole moment, as programs write it: a date with its year, and a time of day."""
+    date = _FULL_DATE.search(text)
+    rest = text if date is None else f"{text[: date.start()]} {text[date.end() :]}"
+    if _YEAR.search(rest):
+        return _TIME.search(text) is not None
+    return date is not None and _TIME.search(rest) is not None  # "5.03.2024" is no time
 
 
 def has_verb(text: str) -> bool:

@@ -42,7 +42,7 @@ QUOTE_CLASSES = frozenset(
         "reply-previous-message mb_quote qm_original gmail_quote_original mimestream-quote hs_reply_quote "
         "skiff_quote canary_quote spark_quote edison_quoted moz-forward-quote wlmailhtml_quote "
         "replied-message previous-message quoted-reply mailchat_quote tinymce-quote iCloud-quote "
-        "gorgias_quote"
+        "gorgias_quote __pbConvHr"
     )
     .casefold()
     .split()

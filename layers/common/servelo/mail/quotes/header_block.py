@@ -20,6 +20,7 @@ from servelo.patterns import pattern
 MAX_BLOCK_LINES = 40
 _MAX_LABEL = 34
 _MAX_VALUE = 1000  # characters that are looked at of a field; each line may begin a block that holds it
+_MAX_DATED = 200  # of a line that may be a date by a name that is not known
 _EDGE = " \t\xa0*_>|\u200b\u200e\u200f\u202a\u202b\u202c\u2066\u2067\u2068\u2069\ufeff•"
 _EDGES = frozenset(_EDGE)
 _ADDRESS = pattern(r"[^\s<>@]@[^\s<>@]")
@@ -87,8 +88,10 @@ def field(line: str) -> tuple[str, str] | None:
 def read(lines: Sequence[str], start: int, *, lenient: bool = False) -> int:
     """Return the index behind the header block that begins at *start*, or *start* when there is none.
 
-    An author's own list may read "From: 1 May, To: 31 October, Subject: …": without any address a block needs
-    a moment for its date, but for *lenient*, where a line above says already that a mail follows.
+    An author's own list may read "From: Lisbon Airport, To: Hotel Azul, Date: Sunday, 22:40, Subject: …", and
+    what a form on a website sends has a sender and a subject, or a date and a subject. So a block needs a
+    date, and without any address a whole one, with its year and a time of day, and a sender. Not so for
+    *lenient*, where a line above says already that a mail follows.
     """
     first = field(lines[start])
     if first is None or first[0] not in ("from", "date", "to", "subject"):
@@ -134,10 +137,14 @@ def read(lines: Sequence[str], start: int, *, lenient: bool = False) -> int:
     if len(strong) < 2:
         return start
     address = any(_ADDRESS.search(roles.get(role, "")) for role in ("from", "to", "other"))
-    dated = attribution.has_moment(roles.get("date", ""))
-    if "subject" in roles and ("from" in roles or "date" in roles) and (address or dated or lenient):
+    if "date" in roles:
+        dated = attribution.is_timestamp(roles["date"])
+    else:  # its name may be one that is not known
+        dated = any(attribution.is_timestamp(line[:_MAX_DATED]) for line in lines[start:end])
+    described = "from" in roles or ("date" in roles and (address or lenient))
+    if "subject" in roles and described and (dated or lenient or (address and "date" in roles)):
         return end
-    if address and ("from" in roles or "date" in roles):
+    if described and address and (dated or lenient or "date" in roles):
         return end
     # Windows Mail names people without addresses and leaves out the subject: from, sent with a time, to.
     if strong[:3] == ["from", "date", "to"] and dated and _CLOCK.search(roles["date"]):

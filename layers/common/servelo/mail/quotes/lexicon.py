@@ -188,40 +188,66 @@ ANSWERS_WITHIN: dict[str, tuple[str, str]] = {
     "en": (
         r"answers?|comments?|repl(?:y|ies)|responses?|remarks?|notes|feedback",
         r"below|in-?line|in (?:red|blue|green|bold|caps|capitals|colou?r|orange|purple)|embedded"
-        r"|between the lines|within (?:the|your) (?:text|mail|e-?mail|message)",
+        r"|between the lines|within (?:the|your) (?:text|mail|e-?mail|message)"
+        r"|(?:under|after|beneath|beside|next to) (?:each|the|your) (?:\w+ ){0,2}(?:question|point|item)s?",
     ),
     "de": (
         r"antwort(?:en)?|kommentare?|anmerkung(?:en)?|rückmeldung(?:en)?",
-        r"unten|inline|im text|(?:in )?(?:rot|blau|grün|fett|farbig)|dazwischen|zwischen den zeilen",
+        r"unten|inline|im text|(?:in )?(?:rot|blau|grün|fett|farbig)|dazwischen|darunter|zwischen den zeilen"
+        r"|(?:unter|hinter|neben|bei) (?:ihren|deinen|euren|den|jeder|jedem) (?:\w+ )?(?:fragen?|punkte?n?)",
     ),
     "fr": (
         r"réponses?|commentaires?|remarques?",
-        r"ci-dessous|plus bas|dans le (?:texte|corps)|en (?:rouge|bleu|vert|gras|couleur)",
+        r"ci-dessous|plus bas|dans le (?:texte|corps)|en (?:rouge|bleu|vert|gras|couleur)"
+        r"|(?:sous|après) (?:chaque|chacune? de|tes|vos|les) (?:\w+ )?(?:questions?|points?)",
     ),
     "es": (
         r"respuestas?|comentarios?",
-        r"abajo|a continuación|en (?:rojo|azul|verde|negrita|color)|entre líneas|en el texto",
+        r"abajo|a continuación|en (?:rojo|azul|verde|negrita|color)|entre líneas|en el texto"
+        r"|(?:debajo|después|detrás) de (?:cada|tus|sus|las|los) (?:preguntas?|puntos?)",
     ),
     "it": (
         r"rispost[ae]|comment[oi]",
-        r"sotto|di seguito|in (?:rosso|blu|verde|grassetto)|nel testo",
+        r"sotto|di seguito|in (?:rosso|blu|verde|grassetto)|nel testo"
+        r"|(?:dopo|accanto a) (?:ogni|ciascuna|le tue|le sue|le vostre) domand[ae]",
     ),
     "pt": (
         r"respostas?|comentários?",
-        r"abaixo|a seguir|em (?:vermelho|azul|verde|negrito)|no (?:texto|corpo)",
+        r"abaixo|a seguir|em (?:vermelho|azul|verde|negrito)|no (?:texto|corpo)"
+        r"|(?:depois|ao lado) de cada (?:pergunta|ponto)",
     ),
     "nl": (
         r"antwoord(?:en)?|opmerking(?:en)?|reacties?|commentaar",
-        r"hieronder|onder|inline|in (?:het )?(?:rood|blauw|groen)|tussen de regels|in de tekst",
+        r"hieronder|onder|inline|in (?:het )?(?:rood|blauw|groen)|tussen de regels|in de tekst"
+        r"|(?:achter|bij) (?:je|uw|jouw|elke|de) (?:vragen|vraag|punten)",
     ),
-    "pl": (r"odpowiedzi|komentarze|uwagi", r"poniżej|na (?:czerwono|niebiesko|zielono)|w treści|w tekście"),
-    "ru": (r"ответы|комментарии|ответила?|замечания", r"ниже|красным|синим|зел[её]ным|в тексте|по тексту"),
-    "uk": (r"відповіді|коментарі", r"нижче|червоним|синім|у тексті|в тексті"),
-    "sv": (r"svar|kommentarer?", r"nedan|i (?:rött|blått|grönt)|i texten"),
-    "da": (r"svar|kommentarer?|bemærkninger", r"nedenfor|med (?:rødt|blåt|grønt)|i teksten"),
-    "no": (r"svar|kommentarer?", r"nedenfor|i (?:rødt|blått|grønt)|i teksten"),
+    "pl": (
+        r"odpowiedzi|komentarze|uwagi",
+        r"poniżej|na (?:czerwono|niebiesko|zielono)|w treści|w tekście"
+        r"|pod (?:\w+ )?(?:pytani|punkt)(?:em|ami)",
+    ),
+    "ru": (
+        r"ответы|комментарии|ответила?|замечания",
+        r"ниже|красным|синим|зел[её]ным|в тексте|по тексту|под (?:\w+ )?(?:вопрос|пункт)(?:ом|ами)",
+    ),
+    "uk": (
+        r"відповіді|коментарі",
+        r"нижче|червоним|синім|у тексті|в тексті|під (?:\w+ )?(?:питання|пункт)(?:м|ми|ом|ами)",
+    ),
+    "sv": (
+        r"svar|kommentarer?",
+        r"nedan|i (?:rött|blått|grönt)|i texten|under (?:varje|dina|era) (?:fråg|punkt)\w*",
+    ),
+    "da": (
+        r"svar|kommentarer?|bemærkninger",
+        r"nedenfor|med (?:rødt|blåt|grønt)|i teksten|under (?:hvert|dine|jeres) spørgsmål",
+    ),
+    "no": (
+        r"svar|kommentarer?",
+        r"nedenfor|i (?:rødt|blått|grønt)|i teksten|under (?:hvert|dine|deres) spørsmål",
+    ),
     "fi": (r"vastaukset|vastaukseni|kommentit|kommenttini", r"alla|punaisella|sinisellä|tekstissä"),
-    "cs": (r"odpovědi|komentáře|poznámky", r"níže|červeně|modře|v textu"),
+    "cs": (r"odpovědi|komentáře|poznámky", r"níže|červeně|modře|v textu|pod (?:\w+ )?otázk(?:ou|ami)"),
     "hu": (r"válasz\w*|megjegyzés\w*", r"lent|alább|pirossal|kékkel|a szövegben"),
     "ro": (r"răspunsuri\w*|comentarii\w*", r"mai jos|cu (?:roșu|albastru)|în text"),
     "tr": (r"cevaplar\w*|yanıtlar\w*|yorumlar\w*", r"aşağıda|kırmızı|mavi|metin içinde"),

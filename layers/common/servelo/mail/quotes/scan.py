@@ -7,6 +7,7 @@ has some hundred such lines.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from itertools import compress, count
 
@@ -18,6 +19,8 @@ BUDGET = 2000
 BLOCK = 2000  # lines of which is told at once which are looked at
 MAX_PARTED = 50  # lines made two: each moves all that are behind it
 MAX_PARTED_CHARS = 2000
+MAX_RAW_FIELDS = 30  # lines above a header block that may be of the same mail's header
+MIN_SPACES = 3  # in a line above "sent from" that could be the beginning of a sentence
 MAX_DEVICE = 120  # characters of a line that names a device
 CHARS_A_LOOK = 50  # what 1 of the budget pays for; attributions are seldom longer than what IN_VAIN does
 IN_VAIN = 4  # what a costly look that found nothing takes from the budget; one that found something takes 1
@@ -250,9 +253,13 @@ def find_parting(mail: Lines, markers: tuple[str, ...]) -> Parting:
                     mail.budget -= IN_VAIN
         named = (":" in text[:60] or "：" in text[:60] or first == "|") and mail.budget > 0
         if named and header_block.field(text) is not None:
-            if _begins_header(mail, index):
+            end = _header_end(mail, index)
+            if end > index and not _is_introduced(mail, index):
                 return Parting(index, "headers")
             mail.budget -= IN_VAIN
+            if end > index:
+                behind = end
+                continue
         if mail.budget > 0 and attribution.may_end(text):
             found = _read_attribution(mail, index)
             if found is not None:
@@ -500,13 +507,39 @@ def _header_follows(mail: Lines, index: int) -> bool:
     return False
 
 
-def _begins_header(mail: Lines, index: int) -> bool:
-    """Whether a block of header fields begins at *index*; a rule right above it says so too."""
+def _header_end(mail: Lines, index: int) -> int:
+    """Return the index behind the header block that begins at *index*, *index* if none; a rule may tell."""
     above = index - 1
     while above >= 0 and index - above < 3 and not mail.shown[above]:
         above -= 1
     ruled = above >= 0 and separators.is_rule(mail.shown[above])
-    return header_block.read(mail.lines, index, lenient=ruled) > index
+    if above == index - 1 and above >= 0 and _LABEL.match(mail.shown[above]):
+        first = header_block.field(mail.shown[index])
+        if first is not None and first[0] != "from":
+            return index  # in the middle of the author's own list
+    return header_block.read(mail.lines, index, lenient=ruled)
+
+
+_LABEL = pattern(r"[^\W\d_][^:：@]{0,30}[:：] ?\S")
+_RAW_FIELD = pattern(
+    r"(?:return-path|received(?:-spf)?|delivered-to|envelope-to|delivery-date|message-id|mime-version|reply-to"
+    r"|in-reply-to|references|user-agent|authentication-results|dkim-signature|(?:x|arc|content|list|thread)"
+    r"-[a-z0-9-]{2,40}):",
+    re.I,
+)
+
+
+def _is_introduced(mail: Lines, index: int) -> bool:
+    """Whether the author shows the header block at *index*: "I get this whenever I write to them:"."""
+    above = index - 1
+    for _ in range(MAX_RAW_FIELDS):
+        if above < 0 or not (mail.lines[above][:1] in (" ", "\t") or _RAW_FIELD.match(mail.shown[above])):
+            break
+        above -= 1
+    while above > max(0, index - MAX_RAW_FIELDS - 3) and not mail.shown[above]:
+        above -= 1
+    text = mail.shown[above] if above >= 0 else ""
+    return text.endswith((":", "：")) and mail.is_words(above) and attribution.introduces_nobody(text)
 
 
 def _notes_header(mail: Lines, index: int) -> int:
@@ -642,12 +675,19 @@ def _quote_follows(mail: Lines, end: int) -> bool:
     return False
 
 
+def _goes_on(mail: Lines, index: int) -> bool:
+    """Whether the author's sentence goes on from above a "sent from" line to below it."""
+    above = next((mail.shown[i] for i in range(index - 1, max(-1, index - 3), -1) if mail.shown[i]), "")
+    below = next((text for text in mail.shown[index + 1 : index + 3] if text), "")
+    return below[:1].islower() and above[-1:].isalnum() and above.count(" ") >= MIN_SPACES
+
+
 def _stands_alone(mail: Lines, index: int) -> bool:
     """Whether the "sent from" line has words above, an empty line on both sides, and unmarked text below."""
     lines, shown = mail.lines, mail.shown
     if index == 0 or index + 2 >= len(lines) or mail.html or shown[index - 1] or shown[index + 1]:
         return False
-    if not mail.has_words_above(index):
+    if not mail.has_words_above(index) or _goes_on(mail, index):
         return False
     # More of the kind below, a delimiter, a quotation or an attribution: they tell where the mail parts.
     seen = 0

@@ -99,6 +99,8 @@ def read(line: str) -> str:
     """
     if not 4 <= len(line) <= MAX_LINE:
         return ""
+    if "&nbsp;" in line:
+        line = line.replace("&nbsp;", "\xa0")  # so it stands in the texts of QQ Mail
     edged = line[0] in EDGES
     begins = (line.lstrip(EDGE) if edged else line).casefold()
     phrases = beginnings().get(begins[:2])

@@ -23,6 +23,8 @@ _EDGE = " \t\xa0*_<>()[]|~\u200b\u200e\u200f\u202a-\u202e\ufeff-–—.!"
 _LINK = pattern(
     r"(?:(?<!\s)\s++)?+(?:\(https?://[^()\s]*\)|<https?://[^<>\s]*>|https?://\S+|\[[^\[\]]*\]\(\S*\))\s*$"
 )
+_ONLY_LINK = pattern(r"[ \t]*<?https?://[^\s<>]{1,200}>?[ \t]*$")
+_COMMENT = pattern(r"--[ \t]?[^\W_]")
 _MARKDOWN = pattern(r"\[([^\[\]]{1,80})\]\([^()\s]{1,300}\)")
 
 
@@ -92,7 +94,7 @@ def is_sent_from(line: str) -> bool:
         return len(text) <= 90
     if text.startswith(starts):
         # "Sent by DHL" and "Enviado por correo certificado" are not about the mail.
-        return len(text) <= 75 and any(device in text for device in devices)
+        return len(text) <= 90 and any(device in text for device in devices)
     if text.endswith(ends) and len(text) <= 90:
         return any(device in text for device in devices)
     return len(text) <= 40 and text.endswith(_FROM_MOBILE)
@@ -125,6 +127,12 @@ _POSTSCRIPT = pattern(
 _SENTENCE = pattern(r"(?:\S+[ \t]+){3,}\S*[^\W\d_]{2}[)\"”»]?[.?!…。？！]+(?:[ \t]|$)")
 
 
+def is_sentence(line: str) -> bool:
+    """Whether *line* is a sentence that an author would write, and no address or link."""
+    line = line[:MAX_SIGNATURE_CHARS]
+    return _SENTENCE.match(line) is not None and "@" not in line and "://" not in line
+
+
 def _is_prose(lines: Sequence[str], start: int, end: int) -> bool:
     """Whether a delimiter that lost its space parts the author's words: above a sentence, or a question.
 
@@ -137,7 +145,7 @@ def _is_prose(lines: Sequence[str], start: int, end: int) -> bool:
         if text:
             if is_sent_from(text):
                 return False
-            return _SENTENCE.match(text) is not None and "@" not in text and "://" not in text
+            return is_sentence(text)
     return False
 
 
@@ -147,10 +155,21 @@ def _sent_from_at(lines: Sequence[str], found: int) -> int:
         index = found
         while index and not lines[index - 1].strip():
             index -= 1
-        if not index or not is_sent_from(lines[index - 1]):
+        if not index:
+            break
+        if index > 1 and _ONLY_LINK.match(lines[index - 1]):
+            index -= 1  # below "Sent with Aqua Mail for Android"
+        if not is_sent_from(lines[index - 1]):
             break
         found = index - 1
     return found
+
+
+def _is_comment(lines: Sequence[str], index: int) -> bool:
+    """Whether the delimiter at *index* is an empty comment beside another: SQL, Lua and Ada begin them so."""
+    return any(
+        _COMMENT.match(line) for line in (*lines[max(0, index - 1) : index], *lines[index + 1 : index + 2])
+    )
 
 
 def begin(lines: Sequence[str]) -> int:
@@ -173,6 +192,8 @@ def begin(lines: Sequence[str]) -> int:
         if not line.strip():
             continue
         if is_delimiter(line):
+            if _is_comment(lines, index):
+                continue
             # A dash of another kind must stand below an empty line.
             if (line.startswith("--") or (index and not lines[index - 1].strip())) and (
                 line.startswith("-- ") or not _is_prose(lines, index + 1, end)
