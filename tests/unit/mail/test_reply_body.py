@@ -445,6 +445,31 @@ def test_html_that_the_caller_has_laid_out_is_parted_alike():
         assert part_reply("", html) == part_reply("", html, rendered=render(html))
 
 
+def test_words_below_the_quotation_are_no_part_of_a_signature_above_it():
+    attribution = "On Thu, 30 Jan 2025 at 18:11, Ben <ben@osei.example> wrote:"
+    text = f"Fine.\n\n-- \nYara\n\n{attribution}\n> Fish?\n\nOh, fish is fine."
+    body = part_reply(text)
+    assert ("Fine.\n\nOh, fish is fine.", "-- \nYara") == (body.new_text, body.signature)
+    assert "> Fish?" in body.quoted_text
+
+
+def test_answers_between_lines_quoted_with_initials_keep_them():
+    text = "Hi,\n\nOn Thu, 4 Apr 2024, Hal Winters wrote:\n\nHW> 200?\n\n300.\n\nHW> Colour?\n\nThe cover."
+    assert text == part_reply(text).new_text
+
+
+def test_quotations_between_answers_in_html_are_laid_out_without_empty_lines_around_them():
+    cited = '<blockquote type="cite"><p>{0}</p></blockquote>'
+    html = f"<p>Hi,</p>{cited.format('Which?')}<p>Grey.</p>{cited.format('How many?')}<p>Eleven.</p>"
+    assert "Hi,\n\n> Which?\n\nGrey.\n\n> How many?\n\nEleven." == part_reply("", html).new_text
+
+
+def test_an_empty_line_between_quotations_of_two_depths_stays():
+    cited = '<blockquote type="cite"><p>{0}</p>{1}</blockquote>'
+    html = f"<p>a</p>{cited.format('x', cited.format('y', '') + '<p>z</p>')}<p>b</p>"
+    assert "a\n\n> x\n>\n> > y\n>\n> z\n\nb" == part_reply("", html).new_text
+
+
 @pytest.mark.parametrize(
     "date", ["5.03.2024", "Sunday, 10 March, 22:40", "12 марта 2024 года", "März 2024", "10:12"]
 )

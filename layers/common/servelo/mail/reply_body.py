@@ -227,18 +227,39 @@ def _finish(mail: Lines, cut: int) -> ReplyBody:
         # Nothing but quotation above the cut.
         return ReplyBody(_joined(mail.lines))
     kept, dropped = _answers(mail, last, quoted)
+    signed_above: list[str] = []
+    if dropped and not mail.html:
+        kept, signed_above = _without_signature_above(mail, kept, dropped[0])
     new_lines = [mail.lines[i] for i in kept]
     sign_at = signature.begin(new_lines)
     if mail.signature:
         sign_at = _marked_signature(mail, kept, sign_at)
     if not any(mail.shown[i] and not separators.is_rule(mail.shown[i]) for i in kept[:sign_at]):
         sign_at = len(kept)  # a mail of nothing but a signature says that
-    sign_lines = new_lines[sign_at:] + mail.lines[signed:cut]
+    sign_lines = signed_above + new_lines[sign_at:] + mail.lines[signed:cut]
     while sign_at < len(kept) and sign_at and separators.is_rule(new_lines[sign_at - 1]):
         sign_at -= 1
         sign_lines.insert(0, new_lines[sign_at])
     quoted_lines = [mail.lines[i] for i in dropped] + mail.lines[last:signed] + mail.lines[cut:]
     return ReplyBody(_joined(new_lines[:sign_at]), _joined_or_none(quoted_lines), _joined_or_none(sign_lines))
+
+
+def _without_signature_above(mail: Lines, kept: list[int], first: int) -> tuple[list[int], list[str]]:
+    """Return (*kept* without a signature right above the quotation at *first*, that signature's lines).
+
+    Only where words stand below the quotation: it ends the signature, which would swallow them.
+    """
+    above = [index for index in kept if index < first]
+    below = kept[len(above) :]
+    if not any(mail.shown[index] for index in below):
+        return kept, []
+    sign_at = signature.begin([mail.lines[index] for index in above])
+    if not any(mail.shown[index] for index in above[:sign_at]):
+        return kept, []
+    end = sign_at
+    while sign_at < len(above) and not mail.shown[above[end - 1]] and not mail.shown[below[0]]:
+        end -= 1
+    return [*above[:end], *below], [mail.lines[index] for index in above[sign_at:]]
 
 
 def _either(one: bytearray, other: bytearray) -> bytearray:

@@ -167,9 +167,10 @@ def read(text: str) -> int:
             return 2
         return 0
     start, end = verb
+    if _two_sentences(text):
+        return 0
     before, after = outside[:start].strip(" ,;:—-"), outside[end:].strip(" ,;:—-")
-    first_person = outside[max(0, start - 12) : end + 8]
-    if any(words in first_person for words in lexicon.FIRST_PERSON):
+    if _of_oneself(outside[max(0, start - 12) : end + 8]) and not _BATS.search(text):
         return 0
     if ruled and not after and len(_WORD.findall(before)) <= 8:
         return 2  # Lotus Notes: "-----NAME wrote: -----"
@@ -191,6 +192,20 @@ def read(text: str) -> int:
         # Lotus Notes: "Name/Unit/Firm wrote on 01/02/2012 12:00:00 PM:"
         return 2 if has_date and has_time and words <= 9 else 0
     return 2 if words <= (16 if has_time else 9) else 0
+
+
+def _of_oneself(text: str) -> bool:
+    folded = text.casefold()
+    return any(words in folded for words in lexicon.FIRST_PERSON)
+
+
+_BOUNDARY = pattern(r"(?<!\w)([^\W\d_])[^\W\d_]{3,}[.!?] +([^\W\d_])")
+_BATS = pattern(r"\d{1,2}:\d{2}:\d{2}, you wrote:$")  # The Bat!
+
+
+def _two_sentences(text: str) -> bool:
+    """Whether a sentence ends within *text*, which an attribution does not have: "… comes. Ann wrote:"."""
+    return any(end[1].islower() and end[2].isupper() for end in _BOUNDARY.finditer(text))
 
 
 def is_sure(text: str) -> bool:
@@ -325,7 +340,11 @@ def looks_loose(text: str) -> bool:
             and len(_WORD.findall(text)) <= 24
             and numbers >= 2
         )
-    return colon and numbers >= 3 and _TIME.search(text) is not None and len(_WORD.findall(text)) <= 20
+    words = len(_WORD.findall(text))
+    if colon and numbers >= 3 and words <= 20 and _TIME.search(text):
+        return True
+    # "Am 7. Mai schrieb Lorenz Huber:"
+    return colon and numbers >= 1 and words <= 8 and begins(text) and has_verb(text) and not _of_oneself(text)
 
 
 def glued(line: str, below: str = "") -> int:

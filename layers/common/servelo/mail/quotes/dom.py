@@ -250,10 +250,14 @@ def _parse(text: str) -> MarkedText:
         return marked
     depth: list[str] = []
     within = {BEGIN: 0, BARE: 0, SIGNATURE: 0}  # how often each stands in depth
+    opened = False  # the line above held nothing but the sign of a beginning
     for line in text.split("\n"):
         if not _SIGNS.search(line):
-            _put(marked, line, within)
+            if not opened or not _is_quoted_blank(line):
+                _put(marked, line, within)
+            opened = False
             continue
+        size = len(marked.lines)
         # A sign in the middle of a line parts it; each part keeps the marks of its quotation.
         marks = _MARKS.match(line)
         prefix = marks[0] if marks else ""
@@ -272,6 +276,8 @@ def _parse(text: str) -> MarkedText:
                 if piece == BEGIN and within[BEGIN] == 1:
                     marked.begins.add(index)
             elif piece == END:
+                if len(marked.lines) == size:
+                    _take_back_blank(marked)
                 if depth:
                     within[depth.pop()] -= 1
             elif piece == REST:
@@ -280,7 +286,20 @@ def _parse(text: str) -> MarkedText:
                 marked.attribution.add(index)
         if pending.strip(" >"):
             _put(marked, prefix + pending, within)
+        opened = len(marked.lines) == size and END not in line
     return marked
+
+
+def _is_quoted_blank(line: str) -> bool:
+    return line[:1] == ">" and not line.strip("> ")
+
+
+def _take_back_blank(marked: MarkedText) -> None:
+    """Take the empty line back that the renderer set above the line of an ending's sign."""
+    if marked.lines and _is_quoted_blank(marked.lines[-1]):
+        marked.lines.pop()
+        for indexes in (marked.quoted, marked.bare, marked.signature):
+            indexes.discard(len(marked.lines))
 
 
 def _put(marked: MarkedText, line: str, within: dict[str, int]) -> None:
@@ -292,7 +311,7 @@ def _put(marked: MarkedText, line: str, within: dict[str, int]) -> None:
         marked.bare.add(index)
     elif within[SIGNATURE]:
         marked.signature.add(index)
-    elif line[:1] == ">" and not line.strip("> "):
+    elif _is_quoted_blank(line):
         # The empty line that the renderer sets between two quotations goes with the first.
         if index - 1 in marked.bare:
             marked.bare.add(index)

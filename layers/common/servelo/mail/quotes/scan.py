@@ -19,6 +19,9 @@ BUDGET = 2000
 BLOCK = 2000  # lines of which is told at once which are looked at
 MAX_PARTED = 50  # lines made two: each moves all that are behind it
 MAX_PARTED_CHARS = 2000
+LINES_A_LOOK = 200  # that are gone through quickly for 1 of the budget
+MAX_CITED = 500  # characters of a line in quotation marks
+MAX_FIELDS_ABOVE = 6  # fields of a header right above an attribution: Yandex writes both
 MAX_RAW_FIELDS = 30  # lines above a header block that may be of the same mail's header
 MIN_SPACES = 3  # in a line above "sent from" that could be the beginning of a sentence
 MAX_DEVICE = 120  # characters of a line that names a device
@@ -178,7 +181,12 @@ def find_parting(mail: Lines, markers: tuple[str, ...]) -> Parting:
         if bare[index]:
             continue
         first = text[0]
-        if markers and len(text) >= separators.MIN_MARKER and separators.is_marker(text, markers):
+        if (
+            markers
+            and len(text) >= separators.MIN_MARKER
+            and separators.is_marker(text, markers)
+            and not (first.isalnum() and _is_introduced(mail, index))  # the author's own form
+        ):
             return Parting(_above_marker(mail, index), "marker")
         if (
             first == ">"
@@ -268,6 +276,7 @@ def find_parting(mail: Lines, markers: tuple[str, ...]) -> Parting:
                     mail.spend(IN_VAIN // 2, index)
                     continue
                 mail.spend(1, index)
+                start = _with_fields(mail, start)
                 mail.attribute(start, end)
                 if not _quote_follows(mail, end):
                     return Parting(start, "attribution")
@@ -364,10 +373,29 @@ def _parts_alone(mail: Lines, start: int, end: int) -> bool:
     if not attribution.is_sure(text):
         return False
     if attribution.has_verb(text):
-        return True
+        return not _is_cited(mail, end)
     # A moment and an address without a verb, and the same on the line beside it: the author's own list.
     beside = [*mail.shown[end : end + 1], *mail.shown[max(0, start - 1) : start]]
     return not any(line and attribution.read(line) and not attribution.has_verb(line) for line in beside)
+
+
+def _with_fields(mail: Lines, start: int) -> int:
+    """Return where a header's fields begin that stand below a rule and above the attribution at *start*."""
+    first = start
+    while (
+        start - first < MAX_FIELDS_ABOVE
+        and first
+        and not mail.quoted[first - 1]
+        and header_block.field(mail.shown[first - 1]) is not None
+    ):
+        first -= 1
+    return first if first and separators.is_rule(mail.shown[first - 1]) else start
+
+
+def _is_cited(mail: Lines, index: int) -> bool:
+    """Whether one sentence in quotation marks stands at *index*, with the author's words below it."""
+    below = [text for text in mail.shown[index : index + 6] if text][:2]
+    return len(below) == 2 and len(below[0]) < MAX_CITED and _CITED.fullmatch(below[0]) is not None
 
 
 def _read_attribution(mail: Lines, index: int) -> tuple[int, int] | None:
@@ -414,6 +442,12 @@ def _take_initials(mail: Lines, index: int) -> int:
             end = line + 1
         elif mail.shown[line]:
             break
+    if end > index:  # and between the answers
+        mail.budget -= (len(mail.lines) - end) // LINES_A_LOOK
+        initials = mail.lines[index][: mail.lines[index].find(">") + 1]
+        for line in range(end, len(mail.lines)):
+            if mail.lines[line].startswith(initials):
+                mail.quoted[line] = 1
     return end
 
 
@@ -521,6 +555,7 @@ def _header_end(mail: Lines, index: int) -> int:
 
 
 _LABEL = pattern(r"[^\W\d_][^:：@]{0,30}[:：] ?\S")
+_CITED = pattern(r"[\"“”„«»‚‘'「『《].*[\"“”«»’'」』》][.,;!?…]{0,2}")
 _RAW_FIELD = pattern(
     r"(?:return-path|received(?:-spf)?|delivered-to|envelope-to|delivery-date|message-id|mime-version|reply-to"
     r"|in-reply-to|references|user-agent|authentication-results|dkim-signature|(?:x|arc|content|list|thread)"

@@ -23,6 +23,10 @@ _EDGE = " \t\xa0*_<>()[]|~\u200b\u200e\u200f\u202a-\u202e\ufeff-–—.!"
 _LINK = pattern(
     r"(?:(?<!\s)\s++)?+(?:\(https?://[^()\s]*\)|<https?://[^<>\s]*>|https?://\S+|\[[^\[\]]*\]\(\S*\))\s*$"
 )
+# "Get Outlook for iOS", in the words of any language, with the link that goes with it.
+_OUTLOOK = pattern(
+    r"^[^\n<>()\[\]]{0,40}Outlook[^\n<>()\[\]]{0,40}[ \t]?(?:<|\[|\(|\]\()https?://aka\.ms/[^\s<>()]{1,40}[>)\]]{1,2}\W{0,4}$"
+)
 _ONLY_LINK = pattern(r"[ \t]*<?https?://[^\s<>]{1,200}>?[ \t]*$")
 _COMMENT = pattern(r"--[ \t]?[^\W_]")
 _MARKDOWN = pattern(r"\[([^\[\]]{1,80})\]\([^()\s]{1,300}\)")
@@ -67,6 +71,8 @@ def sent_words(line: str) -> str:
     if not 6 <= len(line) <= 400:
         return ""
     first, last = _by_letters()
+    if "aka.ms/" in line and _OUTLOOK.search(line):
+        return line.strip(_EDGE).casefold()
     if "](" in line or "://" in line:
         line = _LINK.sub("", _MARKDOWN.sub(_linked, line))
     elif (
@@ -88,6 +94,8 @@ def is_sent_from(line: str) -> bool:
     if not text:
         return False
     starts, ends, devices = _sent_from()
+    if "aka.ms/" in text:
+        return True
     if text.startswith("get outlook for"):
         return len(text) <= 32
     if text.startswith("sent from "):
