@@ -491,6 +491,11 @@ def test_a_header_block_is_one_by_a_moment_whose_name_nobody_knows():
     )
 
 
+def test_a_header_block_is_one_below_a_field_that_nobody_knows():
+    header = "Sent: Tuesday, January 2, 2024 12:05 PM\nTo: bob@example.com\nSubject: x\n\nold"
+    assert "Yes.\n\nZzzz: Ann" == part_reply(f"Yes.\n\nZzzz: Ann\n{header}").new_text
+
+
 @pytest.mark.parametrize(
     "words",
     [

@@ -547,11 +547,14 @@ def _header_end(mail: Lines, index: int) -> int:
     while above >= 0 and index - above < 3 and not mail.shown[above]:
         above -= 1
     ruled = above >= 0 and separators.is_rule(mail.shown[above])
-    if above == index - 1 and above >= 0 and _LABEL.match(mail.shown[above]):
-        first = header_block.field(mail.shown[index])
-        if first is not None and first[0] != "from":
+    end = header_block.read(mail.lines, index, lenient=ruled)
+    if end > index and above == index - 1 and above >= 0 and _LABEL.match(mail.shown[above]):
+        roles = {
+            found[0] for text in mail.shown[index:end] if (found := header_block.field(text)) is not None
+        }
+        if roles.isdisjoint(("from", "subject")):
             return index  # in the middle of the author's own list
-    return header_block.read(mail.lines, index, lenient=ruled)
+    return end
 
 
 _LABEL = pattern(r"[^\W\d_][^:：@]{0,30}[:：] ?\S")
