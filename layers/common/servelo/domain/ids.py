@@ -40,6 +40,12 @@ _ATOM = r"[^\x00-\x20\x7f\"(),.:;<>@\[\\\]]+"
 _DOT_STRING = pattern(rf"{_ATOM}(?:\.{_ATOM})*")
 _ESCAPE = pattern(r"\\(.)", re.DOTALL)
 
+# No part of a domain at its end; the white space is that of ``str.strip``.
+_AFTER_DOMAIN = (
+    "@.\t\n\x0b\x0c\r\x1c\x1d\x1e\x1f \x85\xa0\u1680\u2000\u2001\u2002\u2003\u2004\u2005\u2006\u2007\u2008\u2009"
+    "\u200a\u2028\u2029\u202f\u205f\u3000"
+)
+
 _CROCKFORD = "0123456789abcdefghjkmnpqrstvwxyz"
 
 
@@ -65,16 +71,19 @@ def identity(addr_spec: str) -> str:
     Never raises: a domain that IDNA refuses is compared as it is, in lower case. The form of a form is
     itself.
     """
-    local_part, at, domain = addr_spec.strip().rpartition("@")
+    addr_spec = addr_spec.strip()
+    if "@" in addr_spec:
+        addr_spec = addr_spec.rstrip(_AFTER_DOMAIN)
+    local_part, at, domain = addr_spec.rpartition("@")
     if not at:
         return _lower(domain)
-    domain = domain.rstrip(".").lower()
+    domain = domain.lower()
     if not domain.isascii():
         from servelo.domain.smtp import to_a_labels
 
         with contextlib.suppress(UnicodeError):
             # The mapping makes letters, dots and at signs of signs that look like them (™, …, ＠).
-            mapped = to_a_labels(domain).rstrip(".").lower()
+            mapped = to_a_labels(domain).rstrip(_AFTER_DOMAIN).lower()
             domain = mapped if mapped and "@" not in mapped else domain
     return f"{_lower(local_part)}@{domain}" if domain else _lower(local_part)
 
