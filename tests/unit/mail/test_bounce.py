@@ -504,3 +504,19 @@ def test_a_mail_that_waits_for_its_sender_has_not_failed(words: str) -> None:
         "   kim-confirm-158.abcdef@tmda.example\n"
     )
     assert not read_bounce_bytes(challenge)
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        "<bob@example.org>: host said: 550 5.1.1 message was held because recipient address unknown",
+        "Failed:\n\n   bob@example.org\n\n550 5.7.1 confirm that you are not a spammer",
+        "I could not deliver your message to bob@example.org: spam. Ask the postmaster to release your message.",
+    ],
+)
+def test_words_of_a_challenge_in_a_notice_of_failure_change_nothing(words: str) -> None:
+    notice = raw(
+        "From: MAILER-DAEMON@x.example\nSubject: Undelivered Mail Returned to Sender\n\n"
+        f"I'm sorry to have to inform you that your message could not be delivered.\n\n{words}\n"
+    )
+    assert only(read_bounce_bytes(notice)).recipient == "bob@example.org"

@@ -96,6 +96,20 @@ def test_letters_of_windows_under_the_label_of_an_iso_charset_are_read(
     assert charset.decode(text.encode(codec), label)[0] == text
 
 
+@pytest.mark.parametrize(
+    ("label", "data", "text"),
+    [
+        ("iso-8859-2", "Příliš žluťoučký kůň".encode("iso8859-2") + b"\x85", "Příliš žluťoučký kůň\x85"),
+        ("iso-8859-7", "Άννα".encode("iso8859-7") + b"\x93", "Άννα\x93"),
+        ("iso-8859-8-i", "שלום".encode("cp1255") + b"\x96", "שלום–"),
+    ],
+)
+def test_one_byte_of_windows_does_not_outweigh_letters_of_the_label(
+    label: str, data: bytes, text: str
+) -> None:
+    assert charset.decode(data, label)[0] == text
+
+
 def test_an_unknown_label_does_not_lose_the_text() -> None:
     assert charset.decode("Grüße".encode(), "x-made-up") == ("Grüße", False)
 

@@ -237,5 +237,7 @@ def test_words_below_base64_are_read_as_words() -> None:
     assert mime.parse(mail(*head, encoded, footer)).text() == (
         "Die Sitzung fällt aus, sagt es weiter!\n" + footer.replace("\r\n", "\n")
     )
+    twice = base64.b64encode(b"First words of mine").decode(), base64.b64encode(b"Second words").decode()
+    assert "Second words" in mime.parse(mail(*head, twice[0], "-- list --", twice[1])).text()
     noisy = encoded[:20] + "\r\n*\r\n" + encoded[20:]
     assert mime.parse(mail(*head, noisy)).text() == "Die Sitzung fällt aus, sagt es weiter!"

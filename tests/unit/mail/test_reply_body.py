@@ -491,6 +491,93 @@ def test_a_header_block_is_one_by_a_moment_whose_name_nobody_knows():
     )
 
 
+@pytest.mark.parametrize(
+    "date", ["5 Mar 24 10:12", "Tue 3/5 10:12 AM", "Dienstag, 5. März 2024", "8/3/2015", "๕ มีนาคม ๒๕๖๗ ๑๐:๑๒"]
+)
+def test_a_date_of_sending_needs_no_year_and_no_time_to_make_a_header_block(date):
+    header = f"From: Ann Smith\nSent: {date}\nTo: Bob Jones\nSubject: Re: printer\n\nold"
+    assert "Yes." == part_reply(f"Yes.\n\n{header}").new_text
+
+
+@pytest.mark.parametrize(
+    "header",
+    [
+        "From: Ann <ann@example.com>\nTo: Bob\nSubject: x",
+        "From: Ann <ann@example.com>\nSubject: x\nZzzz: 5 Mar 2024 10:12",
+        "Sent: 5 March 2024 10:12\nTo: Bob\nSubject: x",
+        "From: Ann\nDate: 5 Mar 24 10:12\nTo: Bob\nSubject: x",
+        "From: Ann\nDate: 2024年3月5日 10：12\nTo: Bob\nSubject: x",
+    ],
+)
+def test_header_blocks_that_lack_something_are_blocks(header):
+    assert "Yes." == part_reply(f"Yes.\n\n{header}\n\nold").new_text
+
+
+@pytest.mark.parametrize(
+    "last", ["Follow us on our website:", "Herzliche Grüße von uns allen:", "Where we are today:"]
+)
+def test_a_signature_that_ends_in_a_colon_introduces_no_header_block(last):
+    header = "From: Ann <ann@example.com>\nSent: Tuesday, January 2, 2024 12:05 PM\nSubject: x\n\nold"
+    above = f"Yes.\n\nBob\nTel: +49 30 1234567\n{last}"
+    assert above == part_reply(f"{above}\n\n{header}").new_text
+
+
+def test_titles_within_an_attribution_end_no_sentence():
+    attribution = "Am 05.03.24 um 10:12 schrieb Dr. phil. Anna Huber <anna@example.com>:"
+    assert "Ja." == part_reply(f"Ja.\n\n{attribution}\nIst das so?").new_text
+
+
+@pytest.mark.parametrize(
+    "attribution",
+    [
+        "On Tue, Jan 2, 2024 at 12:05 PM Mario Rossi wrote:",
+        "Le mar. 2 janv. 2024 à 12:05, Isabelle a écrit :",
+        "Am 02.01.24 um 12:05 schrieb Erika Mustermann:",
+        "El 2/1/24 a las 12:05, Luis Llanos escribió:",
+        "On Wed, 5 Jan 2025, Zoe Che wrote:",
+    ],
+)
+def test_names_that_end_or_begin_as_pronouns_do_are_names(attribution):
+    assert "Yes." == part_reply(f"Yes.\n\n{attribution}\n\n> old").new_text
+    assert "Yes." == part_reply(f"{attribution}\n\n> old\n\nYes.").new_text
+
+
+def test_a_line_of_a_device_alone_above_a_quotation_is_no_answer():
+    text = "Sent from my iPhone\n\nOn Mon, 4 Mar 2024 at 10:00, Ann Smith <a@b.c> wrote:\n> Which?"
+    assert text == part_reply(text).new_text
+
+
+def test_an_empty_quotation_in_html_marks_nothing_below_it():
+    cited = "<blockquote type=cite>{0}</blockquote>"
+    html = (
+        f"<p>Hello</p>{cited.format('<p>q</p>')}{cited.format('')}<div>Please call me today.</div>"
+        "<div class=gmail_quote>"
+        "<div class=gmail_attr>On Mon, 4 Mar 2024 at 10:00, Ann &lt;a@b.c&gt; wrote:</div>"
+        "<blockquote class=gmail_quote>old</blockquote></div>"
+    )
+    assert "Please call me today." in part_reply("", html).new_text
+
+
+def test_only_initials_of_the_person_quoted_mark_lines_between_answers():
+    attribution = "On Mon, 4 Mar 2024 at 10:00, Ann Smith <a@b.c> wrote:"
+    body = part_reply(f"Hi.\n\n{attribution}\nC> dir fails\n\nI typed this:\nC> dir /w")
+    assert body.new_text.endswith("I typed this:\nC> dir /w")
+
+
+def test_one_field_between_a_rule_and_an_attribution_is_the_authors():
+    attribution = "On Mon, 4 Mar 2024 at 10:00, Ann Smith <a@b.c> wrote:"
+    body = part_reply(f"Hi,\n\n---\nDate: Sunday is fine for me\n{attribution}\n> When?")
+    assert "Date: Sunday is fine for me" in body.new_text
+
+
+def test_a_dash_of_another_kind_above_a_quotation_stays_where_words_are_below_it():
+    attribution = "On Mon, 4 Mar 2024 at 10:00, Ann Smith <a@b.c> wrote:"
+    body = part_reply(
+        f"Hi Bob,\n\n—\nOption A for me\n\n{attribution}\n> Which?\n\nThat is all.\nP.S. call me"
+    )
+    assert "Option A for me" in body.new_text
+
+
 def test_a_header_block_is_one_below_a_field_that_nobody_knows():
     header = "Sent: Tuesday, January 2, 2024 12:05 PM\nTo: bob@example.com\nSubject: x\n\nold"
     assert "Yes.\n\nZzzz: Ann" == part_reply(f"Yes.\n\nZzzz: Ann\n{header}").new_text
@@ -543,6 +630,11 @@ SPUN_OUT = {
     "colons in short lines": "],:;\n" * 190_000,
     "original messages above nothing": "原文::\nto:\n" * 68_000,
     "brackets alone": ("se" + "[" * 58 + "](" + ")" * 55 + "x\n\n") * 8_000,
+    "introduced markers": ("a b ɐ ɐ ɐ c:\n" + " 이 줄 위에 회신\n" * 29) * 1400,
+    "long lines below devices": (
+        "\n\nSent from my iPhone\n\n" + ("wrote schrieb skrev " * 22 + "x\n") * 7 + "---\n"
+    )
+    * 320,
     "all markers": "x" * 250 + " " + " ".join(lexicon.REPLY_ABOVE) + "\n" + "1 a bcdefghi\n" * 70_000,
 }
 
@@ -560,6 +652,7 @@ def test_a_megabyte_that_was_looked_at_again_and_again_is_looked_at_once(text: s
     [
         MARKED + "x" + "-" * 900_000 + "y</div>z",
         (MARKED + "On 1 May 2024, 10:20 Joe Doe write <a@b.c>") * 14_000,
+        (MARKED + "On 1 wrote a @b</div>\n") * 10_000 + "<p>wrote schrieb skrev a 1 2 x</p>\n" * 14_000,
         "<div class=yahoo_quoted>From: x</div>" * 25_000,
     ],
 )

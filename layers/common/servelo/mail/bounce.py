@@ -303,7 +303,7 @@ def _of_text(part: Part, report: bool, signals: Sequence[str] | None) -> Bounce:
     if not machine and not told:
         return Bounce()
     text = _notice_text(part)
-    if not report and rules.CHALLENGES.search(_SPACES.sub(" ", text[:MAX_OPENING_CHARS]).lower()):
+    if not (report or failed or daemon == "sure") and _is_challenge(text[:MAX_OPENING_CHARS]):
         return Bounce()
     notice = bounce_notice.read(text)
     # A person who asks about a delivery, or who pastes a notice below a question, did not send a bounce.
@@ -322,6 +322,13 @@ def _of_text(part: Part, report: bool, signals: Sequence[str] | None) -> Bounce:
         if notice.opening or report:
             recipients = _of_returned(part, notice, subject)
     return _with_originals(part, recipients, notice.returned)
+
+
+def _is_challenge(opening: str) -> bool:
+    """Whether a mail waits for its sender: no code of a failure, and the words of such notices."""
+    if _ENHANCED.search(opening) or _REPLY.search(opening):
+        return False
+    return rules.CHALLENGES.search(_SPACES.sub(" ", opening).lower()) is not None
 
 
 def _bounce_within(part: Part) -> Bounce:

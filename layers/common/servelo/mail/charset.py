@@ -200,7 +200,7 @@ def decode(data: bytes, label: str = "", hint: str = "") -> tuple[str, bool]:
         return data.decode("ascii"), codec is not None
     if codec == "utf-8":
         data = data.removeprefix(codecs.BOM_UTF8)
-    if codec in _WINDOWS and len(data.translate(None, _C1_BYTES)) < len(data):
+    if codec in _WINDOWS and _is_of_windows(data, codec):
         codec = _WINDOWS[codec]
     if codec:
         if codec in _ONE_BYTE:
@@ -235,6 +235,7 @@ _WINDOWS = {
     "iso8859-2": "cp1250",
     "iso8859-7": "cp1253",
     "iso8859-8": "cp1255",
+    "iso8859_8": "cp1255",
     "iso8859-13": "cp1257",
     "iso8859-15": "cp1252",
 }
@@ -243,6 +244,28 @@ _ONE_BYTE = frozenset(("cp1252", "cp1254", "cp1250", "iso8859-2", "iso8859-15"))
 _NOT_ASCII = frozenset(
     ("hz", "utf-16", "utf-16-le", "utf-16-be", "utf-32", "iso2022_kr", "cp037", "cp500", "cp1140")
 )
+
+
+@lru_cache(maxsize=8)
+def _other_letters(codec: str) -> bytes:
+    """Return the bytes above the control characters that mean other letters in *codec* than in Windows'."""
+    others = (bytes((code,)) for code in range(0xA0, 0x100))
+    return b"".join(
+        one for one in others if one.decode(codec, "replace") != one.decode(_WINDOWS[codec], "replace")
+    )
+
+
+def _is_of_windows(data: bytes, codec: str) -> bool:
+    """Whether Windows wrote *data*: with letters where *codec* has controls, and nothing against it."""
+    if len(data.translate(None, _C1_BYTES)) == len(data):
+        return False
+    if len(data.translate(None, _other_letters(codec))) < len(data):
+        return False
+    try:
+        data.decode(_WINDOWS[codec])
+    except UnicodeDecodeError:
+        return False
+    return True
 
 
 def without_surrogates(text: str) -> str:

@@ -169,7 +169,10 @@ _ALPHABET = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/= 
 _FOREIGN_LINE = pattern(
     rb"(?m)^[ \t]*+[A-Za-z0-9+/=]*+(?:[ \t]++[A-Za-z0-9+/=]|[ \t]*+[^A-Za-z0-9+/= \t\r\n])"
 )
-_ENCODED_LINE = pattern(rb"(?m)^[A-Za-z0-9+/]{40,}+={0,2}[ \t\r]*+$")
+# A piece of base64, and hardly a word: three groups and more.
+_ENCODED_LINE = pattern(
+    rb"(?m)^(?:[A-Za-z0-9+/]{4}){3,}+(?:[A-Za-z0-9+/]{2}==|[A-Za-z0-9+/]{3}=)?+[ \t\r]*+$"
+)
 _BASE64_SIGNS = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/=-_ \t\r\n\f\v!>*?"
 _IDENTITY = frozenset(("", "7bit", "8bit", "binary"))
 

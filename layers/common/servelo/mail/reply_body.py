@@ -180,6 +180,8 @@ def _part_lines(mail: Lines, text: str) -> ReplyBody:
 # Partings below which answers could not be told from what they answer.
 _UNMARKED = frozenset(("headers", "original", "attribution", "rest"))
 MAX_ANNOUNCEMENT = 2000
+MAX_DEVICE = 45  # characters of a line that only a device writes, alone above a quotation
+MIN_FOOTER_RULE = 20  # signs; authors write "---"
 MAX_CLOSING_LINES = 4  # "Regards, NAME" and what else stands below the words that announce answers
 
 
@@ -235,6 +237,11 @@ def _finish(mail: Lines, cut: int) -> ReplyBody:
     if mail.signature:
         sign_at = _marked_signature(mail, kept, sign_at)
     if not any(mail.shown[i] and not separators.is_rule(mail.shown[i]) for i in kept[:sign_at]):
+        if len(kept) < len(mail.lines) and all(
+            not text or (len(text) <= MAX_DEVICE and signature.is_sent_from(text))
+            for text in map(mail.shown.__getitem__, kept)
+        ):
+            return ReplyBody(_joined(mail.lines))  # a device wrote what is not quoted
         sign_at = len(kept)  # a mail of nothing but a signature says that
     sign_lines = signed_above + new_lines[sign_at:] + mail.lines[signed:cut]
     while sign_at < len(kept) and sign_at and separators.is_rule(new_lines[sign_at - 1]):
@@ -256,8 +263,10 @@ def _without_signature_above(mail: Lines, kept: list[int], first: int) -> tuple[
     sign_at = signature.begin([mail.lines[index] for index in above])
     if not any(mail.shown[index] for index in above[:sign_at]):
         return kept, []
+    if sign_at == len(above) or not signature.is_exact(mail.lines[above[sign_at]]):
+        return kept, []
     end = sign_at
-    while sign_at < len(above) and not mail.shown[above[end - 1]] and not mail.shown[below[0]]:
+    while not mail.shown[above[end - 1]] and not mail.shown[below[0]]:
         end -= 1
     return [*above[:end], *below], [mail.lines[index] for index in above[sign_at:]]
 
@@ -382,15 +391,21 @@ def _signature_below(mail: Lines, end: int, quoted: bytearray) -> int:
     below = mail.lines[start:end]
     if signature.is_delimiter(below[0]) or signature.is_footer(below, 0) or signature.begin(below) == 0:
         return start
-    # Below a quotation of a mail a rule and a few lines, no sentence among them: no answer looks like that.
+    # Below a quotation a rule and a few lines: no answer looks like that.
     if (
         separators.is_rule(mail.shown[start])
         and sum(1 for text in mail.shown[start:end] if text) <= 6
-        and not any(map(signature.is_sentence, mail.shown[start:end]))
-        and (mail.html or mail.attributions)
+        and (len(mail.shown[start]) >= MIN_FOOTER_RULE or _is_signed(mail, start, end))
     ):
         return start
     return end
+
+
+def _is_signed(mail: Lines, start: int, end: int) -> bool:
+    """Whether the lines below a short rule can be a signature: no sentence, and a mail was quoted above."""
+    return not any(map(signature.is_sentence, mail.shown[start:end])) and (
+        mail.html or bool(mail.attributions)
+    )
 
 
 def _marked_signature(mail: Lines, kept: list[int], otherwise: int) -> int:

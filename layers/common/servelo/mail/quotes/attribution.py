@@ -163,7 +163,7 @@ def read(text: str) -> int:
         # Yandex, mail.ru, Gmail in Japanese: "26.06.2014, 14:41, "Name" <address>:"; Atmail: "On Tue 05/03/24
         # 10:12 , Name address sent:".
         whole = moment and has_time and has_address and begins(outside)
-        if whole and (outside.endswith(" sent") or _WEAK_END.search(text[-400:])):
+        if whole and (_ATMAIL.match(text) or _WEAK_END.search(text[-400:])):
             return 2
         return 0
     start, end = verb
@@ -194,12 +194,18 @@ def read(text: str) -> int:
     return 2 if words <= (16 if has_time else 9) else 0
 
 
-def _of_oneself(text: str) -> bool:
-    folded = text.casefold()
-    return any(words in folded for words in lexicon.FIRST_PERSON)
+def _of_oneself(folded: str) -> bool:
+    """Whether "I wrote", "she wrote" and the like stand in *folded*, and not "Mario Rossi wrote"."""
+    for words in lexicon.FIRST_PERSON:
+        at = folded.find(words)
+        if at >= 0 and not folded[at - 1 : at].isalpha() and not folded[at + len(words) :][:1].isalpha():
+            return True
+    return False
 
 
-_BOUNDARY = pattern(r"(?<!\w)([^\W\d_])[^\W\d_]{3,}[.!?] +([^\W\d_])")
+_ATMAIL = pattern(r"On [^\W\d_]{2,12}\.? \d\d?/\d\d?/\d{2,4} +\d\d?:\d\d ?, [^@]{1,120}@[^\s@]{1,120} sent:$")
+# Not behind another point: "Prof. Dr. phil. Anna Huber".
+_BOUNDARY = pattern(r"(?<!\. )(?<!\w)([^\W\d_])[^\W\d_]{3,}[.!?] +([^\W\d_])")
 _BATS = pattern(r"\d{1,2}:\d{2}:\d{2}, you wrote:$")  # The Bat!
 
 
@@ -237,9 +243,10 @@ def has_moment(text: str) -> bool:
 
 def is_timestamp(text: str) -> bool:
     """Whether *text* holds a whole moment, as programs write it: a date with its year, and a time of day."""
+    text = text.replace("\uff1a", ":")
     date = _FULL_DATE.search(text)
     rest = text if date is None else f"{text[: date.start()]} {text[date.end() :]}"
-    if _YEAR.search(rest):
+    if _YEAR.search(rest) or (date is None and len(_NUMBER.findall(text)) >= 4):  # "5 Mar 24 10:12"
         return _TIME.search(text) is not None
     return date is not None and _TIME.search(rest) is not None  # "5.03.2024" is no time
 
@@ -340,11 +347,7 @@ def looks_loose(text: str) -> bool:
             and len(_WORD.findall(text)) <= 24
             and numbers >= 2
         )
-    words = len(_WORD.findall(text))
-    if colon and numbers >= 3 and words <= 20 and _TIME.search(text):
-        return True
-    # "Am 7. Mai schrieb Lorenz Huber:"
-    return colon and numbers >= 1 and words <= 8 and begins(text) and has_verb(text) and not _of_oneself(text)
+    return colon and numbers >= 3 and _TIME.search(text) is not None and len(_WORD.findall(text)) <= 20
 
 
 def glued(line: str, below: str = "") -> int:

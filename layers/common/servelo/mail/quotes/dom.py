@@ -248,7 +248,7 @@ def _parse(text: str) -> MarkedText:
     if not _SIGNS.search(text):
         marked.lines = text.split("\n")
         return marked
-    depth: list[str] = []
+    depth: list[tuple[str, int]] = []  # (sign, index of the first line within)
     within = {BEGIN: 0, BARE: 0, SIGNATURE: 0}  # how often each stands in depth
     opened = False  # the line above held nothing but the sign of a beginning
     for line in text.split("\n"):
@@ -271,7 +271,7 @@ def _parse(text: str) -> MarkedText:
             pending = ""
             index = len(marked.lines)
             if piece in (BEGIN, BARE, SIGNATURE):
-                depth.append(piece)
+                depth.append((piece, index))
                 within[piece] += 1
                 if piece == BEGIN and within[BEGIN] == 1:
                     marked.begins.add(index)
@@ -279,7 +279,10 @@ def _parse(text: str) -> MarkedText:
                 if len(marked.lines) == size:
                     _take_back_blank(marked)
                 if depth:
-                    within[depth.pop()] -= 1
+                    kind, first = depth.pop()
+                    within[kind] -= 1
+                    if first >= len(marked.lines) and not within[BEGIN]:
+                        marked.begins.discard(first)  # nothing stands in it
             elif piece == REST:
                 marked.rest.add(index)
             elif piece == ATTRIBUTION:
@@ -298,8 +301,13 @@ def _take_back_blank(marked: MarkedText) -> None:
     """Take the empty line back that the renderer set above the line of an ending's sign."""
     if marked.lines and _is_quoted_blank(marked.lines[-1]):
         marked.lines.pop()
+        index = len(marked.lines)
         for indexes in (marked.quoted, marked.bare, marked.signature):
-            indexes.discard(len(marked.lines))
+            indexes.discard(index)
+        for marks in (marked.begins, marked.rest, marked.attribution):  # of the line to come
+            if index + 1 in marks:
+                marks.discard(index + 1)
+                marks.add(index)
 
 
 def _put(marked: MarkedText, line: str, within: dict[str, int]) -> None:

@@ -51,6 +51,13 @@ def beginnings() -> frozenset[str]:
     return frozenset(name[: 1 if name[1:2] == " " else 2] for name in _roles())  # any space may stand there
 
 
+def _says_sent(line: str) -> bool:
+    """Whether the field *line*, a date, is called by a word for sending and not just "Date"."""
+    return (
+        line[:60].partition("\uff1a")[0].partition(":")[0].strip(_EDGE).casefold() not in lexicon.PLAIN_DATES
+    )
+
+
 def role_of(label: str) -> str:
     """Return the role of a field's name that stands alone, without its colon; ``""`` when it is none."""
     return _roles().get(label.casefold(), "")
@@ -90,13 +97,15 @@ def read(lines: Sequence[str], start: int, *, lenient: bool = False) -> int:
 
     An author's own list may read "From: Lisbon Airport, To: Hotel Azul, Date: Sunday, 22:40, Subject: …", and
     what a form on a website sends has a sender and a subject, or a date and a subject. So a block needs a
-    date, and without any address a whole one, with its year and a time of day, and a sender. Not so for
-    *lenient*, where a line above says already that a mail follows.
+    date, or addresses with sender, recipient and subject. Without any address the date must be one of sending
+    ("Sent:"), or a whole one with its year and a time of day. Not so for *lenient*, where a line above says
+    already that a mail follows.
     """
     first = field(lines[start])
     if first is None or first[0] not in ("from", "date", "to", "subject"):
         return start
     roles: dict[str, str] = {first[0]: first[1]}
+    sent = first[0] == "date" and _says_sent(lines[start])
     index = start + 1
     end = index
     blanks = 0
@@ -117,6 +126,8 @@ def read(lines: Sequence[str], start: int, *, lenient: bool = False) -> int:
             role, value = found
             if role in roles and role != "other" and blanks:
                 break
+            if role == "date" and role not in roles:
+                sent = _says_sent(line)
             roles.setdefault(role, value)
             if value and not roles[role]:
                 roles[role] = value
@@ -137,14 +148,18 @@ def read(lines: Sequence[str], start: int, *, lenient: bool = False) -> int:
     if len(strong) < 2:
         return start
     address = any(_ADDRESS.search(roles.get(role, "")) for role in ("from", "to", "other"))
-    if "date" in roles:
+    if sent:
+        dated = attribution.has_moment(roles["date"])
+    elif "date" in roles:
         dated = attribution.is_timestamp(roles["date"])
     else:  # its name may be one that is not known
-        dated = any(attribution.is_timestamp(line[:_MAX_DATED]) for line in lines[start:end])
-    described = "from" in roles or ("date" in roles and (address or lenient))
+        dated = any(attribution.is_timestamp(line[:_MAX_DATED]) for line in lines[start : end + 1])
+    described = "from" in roles or ("date" in roles and (address or lenient or (sent and "to" in roles)))
     if "subject" in roles and described and (dated or lenient or (address and "date" in roles)):
         return end
     if described and address and (dated or lenient or "date" in roles):
+        return end
+    if address and roles.keys() >= {"from", "to", "subject"}:
         return end
     # Windows Mail names people without addresses and leaves out the subject: from, sent with a time, to.
     if strong[:3] == ["from", "date", "to"] and dated and _CLOCK.search(roles["date"]):

@@ -182,6 +182,17 @@ QUOTING = (
     "selon ",
 )
 
+# Names of a date that people's own lists have as well: they say "date" or "time", not that it was sent.
+PLAIN_DATES = frozenset(
+    (
+        "date time on data datum dato dată fecha tarix tarih tarikh tanggal dyddiad dagsetning dags kuupäev "
+        "noiz päivämäärä päiväys pvm aika dátum időpont datums дата датум күні огноо ημερομηνία ημ/νία "
+        "תאריך בתאריך التاريخ تاريخ تاریخ তারিখ તારીખ दिनांक तारीख तिथि தேதி "
+        "తేదీ วันที่ เมื่อ petsa ամսաթիվ თარიღი tarehe sana ngày "
+        "日期 時間 时间 日時 日付 날짜 일시 dnia"
+    ).split()
+)
+
 # Words by which an author says that answers stand within what is quoted below, by language: what they are,
 # and where or in which colour. Both in one sentence, in this or the other order.
 ANSWERS_WITHIN: dict[str, tuple[str, str]] = {
@@ -1107,6 +1118,42 @@ SENT_FROM_STARTS = (
     "verschickt mit",
     "outlook für",
     "holen sie sich outlook",
+    "beschaffen sie sich outlook",
+    "získať outlook",
+    "získat outlook",
+    "nabavite outlook",
+    "preuzmite outlook",
+    "prenesite outlook",
+    "pridobite outlook",
+    "вземете outlook",
+    "завантажити outlook",
+    "hankige outlook",
+    "hangi outlook",
+    "iegūstiet outlook",
+    "gaukite „outlook",
+    "outlook beszerzése",
+    "az outlook beszerzése",
+    "obtén outlook",
+    "obtén l'outlook",
+    "descargar outlook",
+    "consigue outlook",
+    "ottenere outlook",
+    "obtenha o outlook",
+    "baixar o outlook",
+    "haal outlook",
+    "pobierz aplikację outlook",
+    "uzyskaj outlook",
+    "αποκτήστε το outlook",
+    "الحصول على outlook",
+    "احصل على outlook",
+    "קבל את outlook",
+    "השג את outlook",
+    "รับ outlook",
+    "unduh outlook",
+    "下载 outlook",
+    "下載 outlook",
+    "ios용 outlook",
+    "android용 outlook",
     "laden sie outlook",
     "verzonden van",
     "verzonden vanaf",
@@ -1331,6 +1378,7 @@ DEVICES = (
     "mailbox",
     "mailspring",
     "nylas",
+    "cloudmagic",
     "thunderbird",
     "k-9",
     "k9",

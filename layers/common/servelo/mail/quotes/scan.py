@@ -20,10 +20,11 @@ BLOCK = 2000  # lines of which is told at once which are looked at
 MAX_PARTED = 50  # lines made two: each moves all that are behind it
 MAX_PARTED_CHARS = 2000
 LINES_A_LOOK = 200  # that are gone through quickly for 1 of the budget
+MIN_SPACES = 3  # in a line that could be the beginning of a sentence
+MAX_CONTACT = 200  # characters of a line that may hold a number to call
 MAX_CITED = 500  # characters of a line in quotation marks
 MAX_FIELDS_ABOVE = 6  # fields of a header right above an attribution: Yandex writes both
 MAX_RAW_FIELDS = 30  # lines above a header block that may be of the same mail's header
-MIN_SPACES = 3  # in a line above "sent from" that could be the beginning of a sentence
 MAX_DEVICE = 120  # characters of a line that names a device
 CHARS_A_LOOK = 50  # what 1 of the budget pays for; attributions are seldom longer than what IN_VAIN does
 IN_VAIN = 4  # what a costly look that found nothing takes from the budget; one that found something takes 1
@@ -170,8 +171,8 @@ def find_parting(mail: Lines, markers: tuple[str, ...]) -> Parting:
             if index in mail.rest:
                 return Parting(index, "rest")
             if index in mail.begins and not quoted[index] and text[0] not in ">＞" and mail.budget > 0:
-                mail.spend(1, index + 3)
                 end = _loose_end(mail, index)
+                mail.spend(1 if end > index else IN_VAIN, index + 3)
                 if end > index:
                     mail.attribute(index, end)
                     if not _quote_follows(mail, end):
@@ -181,13 +182,10 @@ def find_parting(mail: Lines, markers: tuple[str, ...]) -> Parting:
         if bare[index]:
             continue
         first = text[0]
-        if (
-            markers
-            and len(text) >= separators.MIN_MARKER
-            and separators.is_marker(text, markers)
-            and not (first.isalnum() and _is_introduced(mail, index))  # the author's own form
-        ):
-            return Parting(_above_marker(mail, index), "marker")
+        if markers and len(text) >= separators.MIN_MARKER and separators.is_marker(text, markers):
+            if mail.budget <= 0 or not first.isalnum() or not _introduces(mail, index - 1):
+                return Parting(_above_marker(mail, index), "marker")
+            mail.spend(IN_VAIN, index)  # the author shows a form
         if (
             first == ">"
             and index
@@ -238,7 +236,8 @@ def find_parting(mail: Lines, markers: tuple[str, ...]) -> Parting:
                 forward = first == ">" and not mail.attributions
                 return Parting(index, "forward" if forward else "headers")
             continue
-        if len(text) <= 24 and index > 1 and mail.budget > 0 and text.casefold() in names_of_to:
+        label = text.partition("  ")[0] if mail.html else text  # in HTML it is a table
+        if len(label) <= 24 and index > 1 and mail.budget > 0 and label.casefold() in names_of_to:
             start = _notes_header(mail, index)
             if start >= 0:
                 return Parting(start, "headers")
@@ -249,12 +248,10 @@ def find_parting(mail: Lines, markers: tuple[str, ...]) -> Parting:
         if first in _RULE_FIRST or last in _RULE_LAST or len(text) <= 60:
             sort = separators.read(text)
             if sort:
-                if sort == separators.FORWARDED:
-                    return Parting(index, "forward")
-                if sort == separators.ORIGINAL and _is_mention(mail, index):
-                    continue
-                if sort == separators.ORIGINAL:
-                    return Parting(index, "original")
+                if sort != separators.BARE_ORIGINAL:
+                    if _is_mention(mail, index):
+                        continue
+                    return Parting(index, "forward" if sort == separators.FORWARDED else "original")
                 if mail.budget > 0:
                     if _header_follows(mail, index + 1):
                         return Parting(index, "original")
@@ -288,7 +285,8 @@ def find_parting(mail: Lines, markers: tuple[str, ...]) -> Parting:
         if signature.is_named_device(text):
             if _stands_alone(mail, index):
                 return Parting(index + 1, "device")
-            mail.budget -= IN_VAIN
+            mail.spend(IN_VAIN, index)
+            mail.spend(IN_VAIN, index + attribution.MAX_LINES)
         elif signature.sent_words(text):
             mail.budget -= 1
     return Parting(len(lines), "")
@@ -347,6 +345,7 @@ def _flags(mail: Lines, start: int, markers: tuple[str, ...]) -> bytearray:
                             and attribution.may_end(text)
                         )
                         or (len(text) <= 24 and text.casefold() in names)
+                        or (mail.html and "  " in text and text.partition("  ")[0].casefold() in names)
                         or (
                             (":" in text or "：" in text or text[0] == "|")
                             and len(text) > 3
@@ -373,7 +372,12 @@ def _parts_alone(mail: Lines, start: int, end: int) -> bool:
     if not attribution.is_sure(text):
         return False
     if attribution.has_verb(text):
-        return not _is_cited(mail, end)
+        above = mail.shown[start - 1] if start else ""
+        # "the mail in which our manager, Sheila Dunne, / on 4 December wrote:" is a sentence of the author.
+        within = (
+            text[0].islower() and above[-1:] == "," and above.count(" ") >= MIN_SPACES and "@" not in text
+        )
+        return not within and not _is_cited(mail, end)
     # A moment and an address without a verb, and the same on the line beside it: the author's own list.
     beside = [*mail.shown[end : end + 1], *mail.shown[max(0, start - 1) : start]]
     return not any(line and attribution.read(line) and not attribution.has_verb(line) for line in beside)
@@ -389,7 +393,8 @@ def _with_fields(mail: Lines, start: int) -> int:
         and header_block.field(mail.shown[first - 1]) is not None
     ):
         first -= 1
-    return first if first and separators.is_rule(mail.shown[first - 1]) else start
+    ruled = first > 0 and separators.is_rule(mail.shown[first - 1])
+    return first if ruled and start - first >= 2 else start
 
 
 def _is_cited(mail: Lines, index: int) -> bool:
@@ -433,7 +438,7 @@ def _arrow_attribution(text: str) -> bool:
 
 def _take_initials(mail: Lines, index: int) -> int:
     """Mark the lines from *index* on that Supercite quotes ("Lars> …"); return the index behind them."""
-    end = index
+    end = behind = index
     while index < len(mail.lines) and not mail.shown[index]:
         index += 1
     for line in range(index, len(mail.lines)):
@@ -442,13 +447,21 @@ def _take_initials(mail: Lines, index: int) -> int:
             end = line + 1
         elif mail.shown[line]:
             break
-    if end > index:  # and between the answers
+    initials = mail.lines[index][: mail.lines[index].find(">") + 1] if end > index else ""
+    if initials and _are_of(initials, mail.shown[behind - 1]):  # and between the answers
         mail.budget -= (len(mail.lines) - end) // LINES_A_LOOK
-        initials = mail.lines[index][: mail.lines[index].find(">") + 1]
         for line in range(end, len(mail.lines)):
             if mail.lines[line].startswith(initials):
                 mail.quoted[line] = 1
     return end
+
+
+def _are_of(initials: str, line: str) -> bool:
+    """Whether *initials* ("HW>", "Lars>") are of somebody whom *line*, an attribution, names."""
+    words = [word for word in line[: attribution.MAX_CHARS].split() if word[:1].isupper()]
+    name = initials.strip("> \t.").casefold()
+    firsts = "".join(word[0] for word in words).casefold()
+    return len(name) > 1 and (name in firsts or name in [word.strip(",.").casefold() for word in words])
 
 
 def _take_loose(mail: Lines, index: int) -> bool:
@@ -529,9 +542,14 @@ def _inner_forward(mail: Lines, index: int) -> bool:
 
 
 def _is_mention(mail: Lines, index: int) -> bool:
-    """Whether the author's sentence goes on from above "-----Original Message-----" to below it."""
+    """Whether the author speaks of a separator: his sentence goes on below it, or introduces it."""
     above, below = mail.shown[index - 1] if index else "", mail.shown[index + 1 : index + 2]
-    return above[-1:].isalnum() and bool(below) and below[0][:1].islower()
+    if above[-1:].isalnum() and bool(below) and below[0][:1].islower():
+        return True
+    if mail.budget <= 0 or not _introduces(mail, index - 1):
+        return False
+    mail.spend(IN_VAIN, index)
+    return not _header_follows(mail, index + 1)
 
 
 def _header_follows(mail: Lines, index: int) -> bool:
@@ -559,6 +577,12 @@ def _header_end(mail: Lines, index: int) -> int:
 
 _LABEL = pattern(r"[^\W\d_][^:：@]{0,30}[:：] ?\S")
 _CITED = pattern(r"[\"“”„«»‚‘'「『《].*[\"“”«»’'」』》][.,;!?…]{0,2}")
+_CONTACT = pattern(r"@\w|://|\bwww\.|\d[\d ()/.-]{7,}\d")
+_IN_SIGNATURES = pattern(
+    r"\b(?:follow|find|visit|like|connect|join|reach|contact) (?:us|me|with)\b|regards|gr(?:ü|ue)(?:ß|ss)e"
+    r"|folgen|besuchen|suivez|retrouvez|s[ií]g[au]e?nos|seguici|siga",
+    re.I,
+)
 _RAW_FIELD = pattern(
     r"(?:return-path|received(?:-spf)?|delivered-to|envelope-to|delivery-date|message-id|mime-version|reply-to"
     r"|in-reply-to|references|user-agent|authentication-results|dkim-signature|(?:x|arc|content|list|thread)"
@@ -574,19 +598,36 @@ def _is_introduced(mail: Lines, index: int) -> bool:
         if above < 0 or not (mail.lines[above][:1] in (" ", "\t") or _RAW_FIELD.match(mail.shown[above])):
             break
         above -= 1
-    while above > max(0, index - MAX_RAW_FIELDS - 3) and not mail.shown[above]:
-        above -= 1
+    return _introduces(mail, above)
+
+
+def _introduces(mail: Lines, above: int) -> bool:
+    """Whether the line at *above*, or above blank lines there, is a sentence that introduces something.
+
+    Not so the end of a signature ("Follow us on:"): contacts stand above it.
+    """
+    for _ in range(3):
+        if above > 0 and not mail.shown[above]:
+            above -= 1
     text = mail.shown[above] if above >= 0 else ""
-    return text.endswith((":", "：")) and mail.is_words(above) and attribution.introduces_nobody(text)
+    if not (text.endswith((":", "：")) and mail.is_words(above) and attribution.introduces_nobody(text)):
+        return False
+    if _IN_SIGNATURES.search(text):
+        return False
+    return not any(_CONTACT.search(line[:MAX_CONTACT]) for line in mail.shown[max(0, above - 8) : above])
 
 
 def _notes_header(mail: Lines, index: int) -> int:
     """Return where the header begins that Lotus Notes writes without colons, -1 when "To" is no such line.
 
-    A name and address, a time below it, then "To", "cc" and "Subject", each on a line above its value.
+    A name and address, a time below it, then "To", "cc" and "Subject", each on a line above its value, or,
+    in HTML, in a table beside it.
     """
     shown = mail.shown
-    fields = {header_block.role_of(text) for text in shown[index + 1 : index + 16] if len(text) <= 24}
+    below = shown[index + 1 : index + 16]
+    if mail.html:
+        below = [text.partition("  ")[0] for text in below]
+    fields = {header_block.role_of(text) for text in below if len(text) <= 24}
     if "subject" not in fields:
         return -1
     first = index
@@ -594,7 +635,7 @@ def _notes_header(mail: Lines, index: int) -> int:
     for above in range(index - 1, max(-1, index - 6), -1):
         text = shown[above]
         if not text:
-            if dated:
+            if dated and not (mail.html and above and "@" in shown[above - 1]):
                 break
             continue
         if len(text) > 160 or mail.quoted[above]:
@@ -713,19 +754,12 @@ def _quote_follows(mail: Lines, end: int) -> bool:
     return False
 
 
-def _goes_on(mail: Lines, index: int) -> bool:
-    """Whether the author's sentence goes on from above a "sent from" line to below it."""
-    above = next((mail.shown[i] for i in range(index - 1, max(-1, index - 3), -1) if mail.shown[i]), "")
-    below = next((text for text in mail.shown[index + 1 : index + 3] if text), "")
-    return below[:1].islower() and above[-1:].isalnum() and above.count(" ") >= MIN_SPACES
-
-
 def _stands_alone(mail: Lines, index: int) -> bool:
     """Whether the "sent from" line has words above, an empty line on both sides, and unmarked text below."""
     lines, shown = mail.lines, mail.shown
     if index == 0 or index + 2 >= len(lines) or mail.html or shown[index - 1] or shown[index + 1]:
         return False
-    if not mail.has_words_above(index) or _goes_on(mail, index):
+    if not mail.has_words_above(index) or signature.goes_on(mail.shown, index):
         return False
     # More of the kind below, a delimiter, a quotation or an attribution: they tell where the mail parts.
     seen = 0

@@ -16,19 +16,19 @@ MAX_SIGNATURE_LINES = 40
 MAX_SIGNATURE_CHARS = 3000
 MAX_SENT_FROM = 140
 MAX_SENT_FROM_LINES = 50
+MIN_SPACES = 3  # in a line that could be the beginning of a sentence
+MIN_NAME = 4  # letters of a program's name that its address holds as well
+_OF_MANY = frozenset("sent from with mail email android iphone phone".split())
 _FROM_MOBILE = " from mobile"
 
 _DELIMITER = pattern(r"^(?:-- ?|—|– |--\xa0|__|‐‐)$")
 _EDGE = " \t\xa0*_<>()[]|~\u200b\u200e\u200f\u202a-\u202e\ufeff-–—.!"
 _LINK = pattern(
-    r"(?:(?<!\s)\s++)?+(?:\(https?://[^()\s]*\)|<https?://[^<>\s]*>|https?://\S+|\[[^\[\]]*\]\(\S*\))\s*$"
-)
-# "Get Outlook for iOS", in the words of any language, with the link that goes with it.
-_OUTLOOK = pattern(
-    r"^[^\n<>()\[\]]{0,40}Outlook[^\n<>()\[\]]{0,40}[ \t]?(?:<|\[|\(|\]\()https?://aka\.ms/[^\s<>()]{1,40}[>)\]]{1,2}\W{0,4}$"
+    r"(?:(?<!\s)\s++)?+(?:\(https?://[^()\s]*\)|\[https?://[^\[\]\s]*\]|<https?://[^<>\s]*>|https?://\S+|\[[^\[\]]*\]\(\S*\))\s*$"
 )
 _ONLY_LINK = pattern(r"[ \t]*<?https?://[^\s<>]{1,200}>?[ \t]*$")
 _COMMENT = pattern(r"--[ \t]?[^\W_]")
+_INNER_LINK = pattern(r" \(https?://[^()\s]{1,300}\)(?=[,.;])")
 _MARKDOWN = pattern(r"\[([^\[\]]{1,80})\]\([^()\s]{1,300}\)")
 
 
@@ -44,6 +44,11 @@ def _sent_from() -> tuple[tuple[str, ...], tuple[str, ...], tuple[str, ...]]:
 def is_delimiter(line: str) -> bool:
     """Whether *line* is the delimiter of RFC 3676 4.3, also with its space lost."""
     return _DELIMITER.match(line.rstrip("\r")) is not None
+
+
+def is_exact(line: str) -> bool:
+    """Whether *line* begins a signature for sure: the whole delimiter, or a sent-from line."""
+    return line.startswith("-- ") or is_sent_from(line)
 
 
 @lru_cache(maxsize=1)
@@ -71,10 +76,8 @@ def sent_words(line: str) -> str:
     if not 6 <= len(line) <= 400:
         return ""
     first, last = _by_letters()
-    if "aka.ms/" in line and _OUTLOOK.search(line):
-        return line.strip(_EDGE).casefold()
     if "](" in line or "://" in line:
-        line = _LINK.sub("", _MARKDOWN.sub(_linked, line))
+        line = _LINK.sub("", _INNER_LINK.sub("", _MARKDOWN.sub(_linked, line)))
     elif (
         line.lstrip(_EDGE)[:2].casefold()[:2] not in first
         and line.rstrip(_EDGE)[-2:].casefold()[-2:] not in last
@@ -94,15 +97,14 @@ def is_sent_from(line: str) -> bool:
     if not text:
         return False
     starts, ends, devices = _sent_from()
-    if "aka.ms/" in text:
-        return True
     if text.startswith("get outlook for"):
         return len(text) <= 32
     if text.startswith("sent from "):
         return len(text) <= 90
     if text.startswith(starts):
         # "Sent by DHL" and "Enviado por correo certificado" are not about the mail.
-        return len(text) <= 90 and any(device in text for device in devices)
+        longest = 90 if text.endswith(ends) else 75
+        return len(text) <= longest and any(device in text for device in devices)
     if text.endswith(ends) and len(text) <= 90:
         return any(device in text for device in devices)
     return len(text) <= 40 and text.endswith(_FROM_MOBILE)
@@ -114,6 +116,13 @@ def is_named_device(line: str) -> bool:
         return False
     text = line.casefold()
     return any(device in text for device in _sent_from()[2])
+
+
+def goes_on(lines: Sequence[str], index: int) -> bool:
+    """Whether the author's sentence goes on from above line *index* to below it."""
+    above = next((line.strip() for line in lines[max(0, index - 2) : index][::-1] if line.strip()), "")
+    below = next((line.strip() for line in lines[index + 1 : index + 3] if line.strip()), "")
+    return below[:1].islower() and above[-1:].isalnum() and above.count(" ") >= MIN_SPACES
 
 
 def is_footer(lines: Sequence[str], index: int) -> bool:
@@ -157,6 +166,14 @@ def _is_prose(lines: Sequence[str], start: int, end: int) -> bool:
     return False
 
 
+def _is_link_of(line: str, above: str) -> bool:
+    """Whether *line* is nothing but the address of the program that *above*, a sent-from line, names."""
+    if not _ONLY_LINK.match(line):
+        return False
+    link, words = line.casefold(), sent_words(above).split()
+    return any(word in link for word in words if len(word) >= MIN_NAME and word not in _OF_MANY)
+
+
 def _sent_from_at(lines: Sequence[str], found: int) -> int:
     """Return where the sent-from lines above *found* begin: one above the other, with blank lines between."""
     for _ in range(MAX_SENT_FROM_LINES):
@@ -165,7 +182,7 @@ def _sent_from_at(lines: Sequence[str], found: int) -> int:
             index -= 1
         if not index:
             break
-        if index > 1 and _ONLY_LINK.match(lines[index - 1]):
+        if index > 1 and _is_link_of(lines[index - 1], lines[index - 2]):
             index -= 1  # below "Sent with Aqua Mail for Android"
         if not is_sent_from(lines[index - 1]):
             break
@@ -210,7 +227,7 @@ def begin(lines: Sequence[str]) -> int:
                     break
                 first = index
             continue
-        if is_footer(lines, index):
+        if is_footer(lines, index) and not goes_on(lines, index):
             first = index
     if first < found:
         # Whatever stood above what was found by the first pass may be a sent-from line again.
