@@ -511,7 +511,7 @@ def test_a_mail_that_waits_for_its_sender_has_not_failed(words: str) -> None:
     [
         "<bob@example.org>: host said: 550 5.1.1 message was held because recipient address unknown",
         "Failed:\n\n   bob@example.org\n\n550 5.7.1 confirm that you are not a spammer",
-        "I could not deliver your message to bob@example.org: spam. Ask the postmaster to release your message.",
+        "I could not deliver your message to bob@example.org: spam. Ask them to release your message.",
     ],
 )
 def test_words_of_a_challenge_in_a_notice_of_failure_change_nothing(words: str) -> None:
