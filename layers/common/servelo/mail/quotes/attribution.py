@@ -153,6 +153,8 @@ def read(text: str) -> int:
     numbers = len(_NUMBER.findall(outside))
     moment = (has_time and numbers >= 3) or has_date or (has_year and numbers >= 2)
     verb = _last_verb(outside)
+    if colon and has_time and _RUSSIAN_BAT.match(text):
+        return 2
     if colon and folded.startswith(lexicon.QUOTING) and len(_WORD.findall(outside)) <= 8:
         return 1
     if verb is None:
@@ -206,6 +208,7 @@ def _of_oneself(folded: str) -> bool:
 _ATMAIL = pattern(r"On [^\W\d_]{2,12}\.? \d\d?/\d\d?/\d{2,4} +\d\d?:\d\d ?, [^@]{1,120}@[^\s@]{1,120} sent:$")
 # Not behind another point: "Prof. Dr. phil. Anna Huber".
 _BOUNDARY = pattern(r"(?<!\. )(?<!\w)([^\W\d_])[^\W\d_]{3,}[.!?] +([^\W\d_])")
+_RUSSIAN_BAT = pattern(r"Вы писали \d\d? [^\W\d_]{3,9} \d{4}(?: г\.)?, \d\d?:\d\d:\d\d:$")
 _BATS = pattern(r"\d{1,2}:\d{2}:\d{2}, you wrote:$")  # The Bat!
 
 
