@@ -115,7 +115,8 @@ def test_an_authors_text_is_kept_to_the_last_word(text):
     assert ("", "") == (body.quoted_text, body.signature)
 
 
-ANSWERS_WITHIN = ("my answers are", "meine Antworten", "mes réponses")  # these texts keep what is below them
+# These texts keep what is below them: answers within, a mail passed on.
+ANSWERS_WITHIN = ("my answers are", "meine Antworten", "mes réponses", "Forwarded message ----------\nfrom")
 
 
 @pytest.mark.parametrize(
@@ -522,6 +523,52 @@ def test_a_signature_that_ends_in_a_colon_introduces_no_header_block(last):
     assert above == part_reply(f"{above}\n\n{header}").new_text
 
 
+def test_a_mail_that_the_author_shows_is_kept_above_the_quotation():
+    text = (
+        "I get this whenever I write to our supplier:\n\n"
+        "From: Mail Delivery System <mailer-daemon@mx.example>\nSent: Monday, March 4, 2024 8:15 PM\n"
+        "To: ann@example.com\nSubject: Undelivered\n\nMessage rejected due to policy\n\nWhat must I change?"
+    )
+    quotation = "On Tue, Mar 5, 2024 at 10:12 AM Ann Lee <ann@example.com> wrote:\n\n> Which error?"
+    assert text == part_reply(f"{text}\n\n{quotation}").new_text
+
+
+@pytest.mark.parametrize("above", ["Please see below:", "Yes. My new address is as follows:"])
+def test_a_quoted_header_below_a_sentence_that_ends_in_a_colon_parts_the_mail(above):
+    header = (
+        "From: Anna Huber <anna@example.com>\nSent: Monday, 4 March 2024 10:12\nTo: Bob <bob@example.com>\n"
+        "Subject: Offer\n\nHello Bob,\n\nwe offer 5 pieces."
+    )
+    assert above == part_reply(f"{above}\n\n{header}").new_text
+
+
+@pytest.mark.parametrize(
+    "name", ["prof. Anna Nowak", "dott. Mario Rossi", "Sales dept. ACME", "yahoo! Support"]
+)
+def test_points_within_a_name_end_no_sentence(name):
+    attribution = f"On Mon, 4 Mar 2024 at 10:12, {name} wrote:"
+    assert "Yes." == part_reply(f"Yes.\n\n{attribution}\nHello").new_text
+
+
+def test_a_table_of_the_authors_is_no_header_of_lotus_notes():
+    row = "<tr><td>{0}</td><td>{1}</td></tr>"
+    rows = (
+        ("Sender", "a@example.com"),
+        ("Time", "04.03.2024 10:12"),
+        ("To", "b@example.com"),
+        ("Subject", "x"),
+    )
+    table = "".join(row.format(*each) for each in rows)
+    html = f"<p>this mail never arrived.</p><table>{table}</table><p>Could you look?</p>"
+    assert part_reply("", html).new_text.endswith("Could you look?")
+
+
+def test_a_footer_below_a_line_without_a_point_goes():
+    footer = "_______________________________________________\nmylist mailing list\nmylist@lists.example.org"
+    body = part_reply(f"I will look at it tomorrow morning\n\n{footer}")
+    assert ("I will look at it tomorrow morning", footer) == (body.new_text, body.signature)
+
+
 def test_titles_within_an_attribution_end_no_sentence():
     attribution = "Am 05.03.24 um 10:12 schrieb Dr. phil. Anna Huber <anna@example.com>:"
     assert "Ja." == part_reply(f"Ja.\n\n{attribution}\nIst das so?").new_text
@@ -635,6 +682,8 @@ SPUN_OUT = {
         "\n\nSent from my iPhone\n\n" + ("wrote schrieb skrev " * 22 + "x\n") * 7 + "---\n"
     )
     * 320,
+    "dates in headers": ("From: " + "1 2 3 4 5 6 7 8 9 " * 10 + "\nTo: " + "1 2 3 4 5 6 7 8 9 " * 10 + "\n")
+    * 2600,
     "all markers": "x" * 250 + " " + " ".join(lexicon.REPLY_ABOVE) + "\n" + "1 a bcdefghi\n" * 70_000,
 }
 

@@ -172,7 +172,7 @@ def read(text: str) -> int:
     if _two_sentences(text):
         return 0
     before, after = outside[:start].strip(" ,;:—-"), outside[end:].strip(" ,;:—-")
-    if _of_oneself(outside[max(0, start - 12) : end + 8]) and not _BATS.search(text):
+    if _of_oneself(outside[max(0, start - 12) : end + 8]) and not _BATS.match(text):
         return 0
     if ruled and not after and len(_WORD.findall(before)) <= 8:
         return 2  # Lotus Notes: "-----NAME wrote: -----"
@@ -200,21 +200,23 @@ def _of_oneself(folded: str) -> bool:
     """Whether "I wrote", "she wrote" and the like stand in *folded*, and not "Mario Rossi wrote"."""
     for words in lexicon.FIRST_PERSON:
         at = folded.find(words)
-        if at >= 0 and not folded[at - 1 : at].isalpha() and not folded[at + len(words) :][:1].isalpha():
+        if at < 0 or folded[at - 1 : at].isalpha():
+            continue
+        if not words[-1].isascii() or not folded[at + len(words) :][:1].isalpha():  # "я написал|а"
             return True
     return False
 
 
 _ATMAIL = pattern(r"On [^\W\d_]{2,12}\.? \d\d?/\d\d?/\d{2,4} +\d\d?:\d\d ?, [^@]{1,120}@[^\s@]{1,120} sent:$")
 # Not behind another point: "Prof. Dr. phil. Anna Huber".
-_BOUNDARY = pattern(r"(?<!\. )(?<!\w)([^\W\d_])[^\W\d_]{3,}[.!?] +([^\W\d_])")
+_BOUNDARY = pattern(r"(?<!\. )(?<!\w)([^\W\d_])[^\W\d_]{4,}\. +([^\W\d_])")  # not "prof. Anna Nowak"
 _RUSSIAN_BAT = pattern(r"Вы писали \d\d? [^\W\d_]{3,9} \d{4}(?: г\.)?, \d\d?:\d\d:\d\d:$")
-_BATS = pattern(r"\d{1,2}:\d{2}:\d{2}, you wrote:$")  # The Bat!
+_BATS = pattern(r"[A-Z][a-z]+day, [A-Z][a-z]+ \d\d?, \d{4}, \d\d?:\d\d:\d\d, you wrote:$")  # The Bat!
 
 
 def _two_sentences(text: str) -> bool:
     """Whether a sentence ends within *text*, which an attribution does not have: "… comes. Ann wrote:"."""
-    return any(end[1].islower() and end[2].isupper() for end in _BOUNDARY.finditer(text))
+    return "@" not in text and any(end[1].islower() and end[2].isupper() for end in _BOUNDARY.finditer(text))
 
 
 def is_sure(text: str) -> bool:
@@ -244,12 +246,15 @@ def has_moment(text: str) -> bool:
     )
 
 
-def is_timestamp(text: str) -> bool:
-    """Whether *text* holds a whole moment, as programs write it: a date with its year, and a time of day."""
+def is_timestamp(text: str, *, loose: bool = True) -> bool:
+    """Whether *text* holds a whole moment, as programs write it: a date with its year, and a time of day.
+
+    *loose*: a year of two digits will do.
+    """
     text = text.replace("\uff1a", ":")
     date = _FULL_DATE.search(text)
     rest = text if date is None else f"{text[: date.start()]} {text[date.end() :]}"
-    if _YEAR.search(rest) or (date is None and len(_NUMBER.findall(text)) >= 4):  # "5 Mar 24 10:12"
+    if _YEAR.search(rest) or (loose and date is None and len(_NUMBER.findall(text)) >= 4):  # "5 Mar 24 10:12"
         return _TIME.search(text) is not None
     return date is not None and _TIME.search(rest) is not None  # "5.03.2024" is no time
 

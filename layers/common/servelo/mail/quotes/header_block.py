@@ -13,6 +13,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from functools import lru_cache
+from itertools import islice
 
 from servelo.mail.quotes import attribution, lexicon
 from servelo.patterns import pattern
@@ -49,6 +50,16 @@ def names_of_to() -> frozenset[str]:
 def beginnings() -> frozenset[str]:
     """Return the first two letters of all names of fields in ``casefold``, one where the word has no more."""
     return frozenset(name[: 1 if name[1:2] == " " else 2] for name in _roles())  # any space may stand there
+
+
+def _is_dated(lines: Sequence[str]) -> bool:
+    """Whether one of *lines* is a field whose name is not known and whose value is a moment."""
+    unknown = (
+        line
+        for line in lines
+        if ":" in line[:_MAX_LABEL] and ((found := field(line)) is None or found[0] == "other")
+    )
+    return any(attribution.is_timestamp(line[:_MAX_DATED], loose=False) for line in islice(unknown, 4))
 
 
 def _says_sent(line: str) -> bool:
@@ -152,8 +163,8 @@ def read(lines: Sequence[str], start: int, *, lenient: bool = False) -> int:
         dated = attribution.has_moment(roles["date"])
     elif "date" in roles:
         dated = attribution.is_timestamp(roles["date"])
-    else:  # its name may be one that is not known
-        dated = any(attribution.is_timestamp(line[:_MAX_DATED]) for line in lines[start : end + 1])
+    else:
+        dated = not lenient and address and "from" in roles and _is_dated(lines[start : end + 1])
     described = "from" in roles or ("date" in roles and (address or lenient or (sent and "to" in roles)))
     if "subject" in roles and described and (dated or lenient or (address and "date" in roles)):
         return end

@@ -21,6 +21,7 @@ MAX_PARTED = 50  # lines made two: each moves all that are behind it
 MAX_PARTED_CHARS = 2000
 LINES_A_LOOK = 200  # that are gone through quickly for 1 of the budget
 MIN_SPACES = 3  # in a line that could be the beginning of a sentence
+MAX_LINES_SHOWN = 200  # of a mail that the author shows, above what is quoted
 MAX_CONTACT = 200  # characters of a line that may hold a number to call
 MAX_CITED = 500  # characters of a line in quotation marks
 MAX_FIELDS_ABOVE = 6  # fields of a header right above an attribution: Yandex writes both
@@ -249,9 +250,10 @@ def find_parting(mail: Lines, markers: tuple[str, ...]) -> Parting:
             sort = separators.read(text)
             if sort:
                 if sort != separators.BARE_ORIGINAL:
-                    if _is_mention(mail, index):
+                    forward = sort == separators.FORWARDED
+                    if _is_mention(mail, index, forward=forward):
                         continue
-                    return Parting(index, "forward" if sort == separators.FORWARDED else "original")
+                    return Parting(index, "forward" if forward else "original")
                 if mail.budget > 0:
                     if _header_follows(mail, index + 1):
                         return Parting(index, "original")
@@ -259,7 +261,7 @@ def find_parting(mail: Lines, markers: tuple[str, ...]) -> Parting:
         named = (":" in text[:60] or "：" in text[:60] or first == "|") and mail.budget > 0
         if named and header_block.field(text) is not None:
             end = _header_end(mail, index)
-            if end > index and not _is_introduced(mail, index):
+            if end > index and not _is_introduced(mail, index, end):
                 return Parting(index, "headers")
             mail.budget -= IN_VAIN
             if end > index:
@@ -377,7 +379,7 @@ def _parts_alone(mail: Lines, start: int, end: int) -> bool:
         within = (
             text[0].islower() and above[-1:] == "," and above.count(" ") >= MIN_SPACES and "@" not in text
         )
-        return not within and not _is_cited(mail, end)
+        return not within and ("@" in text or not _is_cited(mail, end))
     # A moment and an address without a verb, and the same on the line beside it: the author's own list.
     beside = [*mail.shown[end : end + 1], *mail.shown[max(0, start - 1) : start]]
     return not any(line and attribution.read(line) and not attribution.has_verb(line) for line in beside)
@@ -541,12 +543,11 @@ def _inner_forward(mail: Lines, index: int) -> bool:
     return separators.read(_QUOTE_MARKS.sub("", mail.lines[index])) == separators.FORWARDED
 
 
-def _is_mention(mail: Lines, index: int) -> bool:
+def _is_mention(mail: Lines, index: int, *, forward: bool) -> bool:
     """Whether the author speaks of a separator: his sentence goes on below it, or introduces it."""
     above, below = mail.shown[index - 1] if index else "", mail.shown[index + 1 : index + 2]
-    if above[-1:].isalnum() and bool(below) and below[0][:1].islower():
-        return True
-    if mail.budget <= 0 or not _introduces(mail, index - 1):
+    goes_on = above[-1:].isalnum() and bool(below) and below[0][:1].islower()
+    if not goes_on and (forward or mail.budget <= 0 or not _introduces(mail, index - 1)):
         return False
     mail.spend(IN_VAIN, index)
     return not _header_follows(mail, index + 1)
@@ -591,14 +592,32 @@ _RAW_FIELD = pattern(
 )
 
 
-def _is_introduced(mail: Lines, index: int) -> bool:
-    """Whether the author shows the header block at *index*: "I get this whenever I write to them:"."""
+def _is_introduced(mail: Lines, index: int, end: int) -> bool:
+    """Whether the author shows the header block from *index* to *end*: "I get this when I write to them:".
+
+    "Please see below:" stands above what a program quotes, too: so fields of a raw header must stand around
+    the block, or the quotation further below, with marks.
+    """
     above = index - 1
     for _ in range(MAX_RAW_FIELDS):
         if above < 0 or not (mail.lines[above][:1] in (" ", "\t") or _RAW_FIELD.match(mail.shown[above])):
             break
         above -= 1
-    return _introduces(mail, above)
+    if not _introduces(mail, above):
+        return False
+    around = mail.shown[above + 1 : end + 4]
+    return any(_RAW_FIELD.match(text) for text in around) or _is_quoted_below(mail, end)
+
+
+def _is_quoted_below(mail: Lines, index: int) -> bool:
+    """Whether a quotation with marks and an attribution stands below *index*."""
+    for line in range(index + 1, min(index + MAX_LINES_SHOWN, len(mail.lines))):
+        if mail.shown[line][:1] == ">":
+            above = next((i for i in range(line - 1, max(index, line - 4), -1) if mail.shown[i]), 0)
+            return (
+                above > 0 and attribution.may_end(mail.shown[above]) and _attribution_start(mail, above) >= 0
+            )
+    return False
 
 
 def _introduces(mail: Lines, above: int) -> bool:
@@ -638,6 +657,8 @@ def _notes_header(mail: Lines, index: int) -> int:
             if dated and not (mail.html and above and "@" in shown[above - 1]):
                 break
             continue
+        if mail.html and "  " in text:
+            return -1  # a table of the author's: sender and moment have no names in Lotus Notes
         if len(text) > 160 or mail.quoted[above]:
             break
         dated = dated or attribution.has_moment(text)

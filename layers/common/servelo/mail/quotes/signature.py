@@ -56,7 +56,7 @@ def _by_letters() -> tuple[dict[str, tuple[str, ...]], dict[str, tuple[str, ...]
     """Return the phrases that begin sent-from lines by their first two letters, others by the last two."""
     starts, ends, _ = _sent_from()
     first: dict[str, tuple[str, ...]] = {}
-    for start in starts:
+    for start in (*starts, *lexicon.GET_OUTLOOK):
         first[start[:2]] = (*first.get(start[:2], ()), start)
     last: dict[str, tuple[str, ...]] = {}
     for end in (*ends, _FROM_MOBILE):
@@ -97,6 +97,8 @@ def is_sent_from(line: str) -> bool:
     if not text:
         return False
     starts, ends, devices = _sent_from()
+    if text.startswith(lexicon.GET_OUTLOOK):
+        return len(text) <= 48 and text.endswith(("ios", "android"))
     if text.startswith("get outlook for"):
         return len(text) <= 32
     if text.startswith("sent from "):
@@ -122,6 +124,8 @@ def goes_on(lines: Sequence[str], index: int) -> bool:
     """Whether the author's sentence goes on from above line *index* to below it."""
     above = next((line.strip() for line in lines[max(0, index - 2) : index][::-1] if line.strip()), "")
     below = next((line.strip() for line in lines[index + 1 : index + 3] if line.strip()), "")
+    if "://" in below or "@" in below or below.startswith("www."):
+        return False
     return below[:1].islower() and above[-1:].isalnum() and above.count(" ") >= MIN_SPACES
 
 
@@ -227,7 +231,7 @@ def begin(lines: Sequence[str]) -> int:
                     break
                 first = index
             continue
-        if is_footer(lines, index) and not goes_on(lines, index):
+        if is_footer(lines, index) and (separators.is_rule(line.strip()) or not goes_on(lines, index)):
             first = index
     if first < found:
         # Whatever stood above what was found by the first pass may be a sent-from line again.
