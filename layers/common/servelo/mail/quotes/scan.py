@@ -550,7 +550,8 @@ def _is_mention(mail: Lines, index: int, *, forward: bool) -> bool:
     if not goes_on and (forward or mail.budget <= 0 or not _introduces(mail, index - 1)):
         return False
     mail.spend(IN_VAIN, index)
-    return not _header_follows(mail, index + 1)
+    following = next((text for text in mail.shown[index + 1 : index + 4] if text), "")
+    return header_block.field(following) is None
 
 
 def _header_follows(mail: Lines, index: int) -> bool:
