@@ -184,9 +184,12 @@ def find_parting(mail: Lines, markers: tuple[str, ...]) -> Parting:
             continue
         first = text[0]
         if markers and len(text) >= separators.MIN_MARKER and separators.is_marker(text, markers):
-            if mail.budget <= 0 or not first.isalnum() or not _introduces(mail, index - 1):
+            shown_only = first in _OPENING_MARKS or (
+                first.isalnum() and mail.budget > 0 and _introduces(mail, index - 1)
+            )
+            if not shown_only:
                 return Parting(_above_marker(mail, index), "marker")
-            mail.spend(IN_VAIN, index)  # the author shows a form
+            mail.spend(IN_VAIN, index)  # the author cites it, or shows a form
         if (
             first == ">"
             and index
@@ -262,7 +265,7 @@ def find_parting(mail: Lines, markers: tuple[str, ...]) -> Parting:
         if named and header_block.field(text) is not None:
             end = _header_end(mail, index)
             if end > index and not _is_introduced(mail, index, end):
-                return Parting(index, "headers")
+                return Parting(_with_title(mail, index), "headers")
             mail.budget -= IN_VAIN
             if end > index:
                 behind = end
@@ -577,6 +580,8 @@ def _header_end(mail: Lines, index: int) -> int:
     return end
 
 
+_TITLE = pattern(r"[-_=*~—–]{3,}+[ \t\xa0]*+[^\W\d_][^-_=*~—–]{2,60}+[-_=*~—–]{3,}+")
+_OPENING_MARKS = frozenset("\"“”„«»‚‘'「『《")
 _LABEL = pattern(r"[^\W\d_][^:：@]{0,30}[:：] ?\S")
 _CITED = pattern(r"[\"“”„«»‚‘'「『《].*[\"“”«»’'」』》][.,;!?…]{0,2}")
 _CONTACT = pattern(r"@\w|://|\bwww\.|\d[\d ()/.-]{7,}\d")
@@ -593,6 +598,15 @@ _RAW_FIELD = pattern(
 )
 
 
+def _with_title(mail: Lines, index: int) -> int:
+    """Return where the header block at *index* begins with the title between rules right above it, if any.
+
+    "-------- Original message --------", in words that are not known.
+    """
+    above = index - 1 if index and mail.shown[index - 1] else index - 2
+    return above if above >= 0 and _TITLE.fullmatch(mail.shown[above][:120]) else index
+
+
 def _is_introduced(mail: Lines, index: int, end: int) -> bool:
     """Whether the author shows the header block from *index* to *end*: "I get this when I write to them:".
 
@@ -606,6 +620,9 @@ def _is_introduced(mail: Lines, index: int, end: int) -> bool:
         above -= 1
     if not _introduces(mail, above):
         return False
+    found = [header_block.field(text) for text in mail.shown[index:end]]
+    if not any(field is not None and field[0] == "date" for field in found):
+        return True  # what somebody is to write, say
     around = mail.shown[above + 1 : end + 4]
     return any(_RAW_FIELD.match(text) for text in around) or _is_quoted_below(mail, end)
 
