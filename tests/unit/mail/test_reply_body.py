@@ -550,6 +550,14 @@ def test_points_within_a_name_end_no_sentence(name):
     assert "Yes." == part_reply(f"Yes.\n\n{attribution}\nHello").new_text
 
 
+@pytest.mark.parametrize(
+    "line", ["*** Please answer by Friday! ***", "--- I cannot come on Friday ---", "~~~ Ann ~~~"]
+)
+def test_the_authors_own_line_between_rules_above_a_header_block_stays(line):
+    header = "From: Ann <ann@example.com>\nSent: Monday, 4 March 2024 10:12\nSubject: x\n\nold"
+    assert f"Yes.\n\n{line}" == part_reply(f"Yes.\n\n{line}\n{header}").new_text
+
+
 def test_a_table_of_the_authors_is_no_header_of_lotus_notes():
     row = "<tr><td>{0}</td><td>{1}</td></tr>"
     rows = (
@@ -635,6 +643,8 @@ def test_a_header_block_is_one_below_a_field_that_nobody_knows():
     [
         "My answers are under each of your questions.",
         "Meine Antworten stehen direkt unter Ihren Fragen.",
+        "Antworten hinter den Fragen.",
+        "My comments are next to the points.",
         "Mes réponses se trouvent sous chaque question.",
         "Odpowiedzi są pod Pana pytaniami.",
         "Ответы под каждым вопросом.",
@@ -677,6 +687,7 @@ SPUN_OUT = {
     "colons in short lines": "],:;\n" * 190_000,
     "original messages above nothing": "原文::\nto:\n" * 68_000,
     "brackets alone": ("se" + "[" * 58 + "](" + ")" * 55 + "x\n\n") * 8_000,
+    "separators that are spoken of": "a\n---Original Message---\na\n" * 38_000,
     "introduced markers": ("a b ɐ ɐ ɐ c:\n" + " 이 줄 위에 회신\n" * 29) * 1400,
     "long lines below devices": (
         "\n\nSent from my iPhone\n\n" + ("wrote schrieb skrev " * 22 + "x\n") * 7 + "---\n"

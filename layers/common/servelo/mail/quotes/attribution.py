@@ -211,7 +211,8 @@ _ATMAIL = pattern(r"On [^\W\d_]{2,12}\.? \d\d?/\d\d?/\d{2,4} +\d\d?:\d\d ?, [^@]
 # Not behind another point: "Prof. Dr. phil. Anna Huber".
 _BOUNDARY = pattern(r"(?<!\. )(?<!\w)([^\W\d_])[^\W\d_]{4,}\. +([^\W\d_])")  # not "prof. Anna Nowak"
 _RUSSIAN_BAT = pattern(r"Вы писали \d\d? [^\W\d_]{3,9} \d{4}(?: г\.)?, \d\d?:\d\d:\d\d:$")
-_BATS = pattern(r"[A-Z][a-z]+day, [A-Z][a-z]+ \d\d?, \d{4}, \d\d?:\d\d:\d\d, you wrote:$")  # The Bat!
+# The Bat!
+_BATS = pattern(r"[A-Z][a-z]+day, [A-Z][a-z]+ \d\d?, \d{4}, \d\d?:\d\d:\d\d(?: [AP]M)?, you wrote:$")
 
 
 def _two_sentences(text: str) -> bool:

@@ -52,7 +52,7 @@ def beginnings() -> frozenset[str]:
     return frozenset(name[: 1 if name[1:2] == " " else 2] for name in _roles())  # any space may stand there
 
 
-def _is_dated(lines: Sequence[str]) -> bool:
+def is_dated(lines: Sequence[str]) -> bool:
     """Whether one of *lines* is a field whose name is not known and whose value is a moment."""
     unknown = (
         line
@@ -164,7 +164,7 @@ def read(lines: Sequence[str], start: int, *, lenient: bool = False) -> int:
     elif "date" in roles:
         dated = attribution.is_timestamp(roles["date"])
     else:
-        dated = not lenient and address and "from" in roles and _is_dated(lines[start : end + 1])
+        dated = not lenient and address and "from" in roles and is_dated(lines[start : end + 1])
     described = "from" in roles or ("date" in roles and (address or lenient or (sent and "to" in roles)))
     if "subject" in roles and described and (dated or lenient or (address and "date" in roles)):
         return end

@@ -200,12 +200,14 @@ ANSWERS_WITHIN: dict[str, tuple[str, str]] = {
         r"answers?|comments?|repl(?:y|ies)|responses?|remarks?|notes|feedback",
         r"below|in-?line|in (?:red|blue|green|bold|caps|capitals|colou?r|orange|purple)|embedded"
         r"|between the lines|within (?:the|your) (?:text|mail|e-?mail|message)"
-        r"|(?:under|after|beneath|beside) (?:each|your) (?:\w+ ){0,2}(?:question|point|item)s?",
+        r"|(?:under|after|beneath|beside|next to) (?:each|your) (?:\w+ ){0,2}(?:question|point|item)s?"
+        r"|(?:under|after|beneath|beside|next to) the (?:questions|points)",
     ),
     "de": (
         r"antwort(?:en)?|kommentare?|anmerkung(?:en)?|rückmeldung(?:en)?",
         r"unten|inline|im text|(?:in )?(?:rot|blau|grün|fett|farbig)|dazwischen|zwischen den zeilen"
-        r"|(?:unter|hinter|neben|bei) (?:ihren|deinen|euren|jeder|jedem) (?:\w+ )?(?:fragen?|punkte?n?)",
+        r"|(?:unter|hinter|neben|bei) (?:ihren|deinen|euren|jeder|jedem) (?:\w+ )?(?:fragen?|punkte?n?)"
+        r"|(?:unter|hinter) den (?:jeweiligen )?(?:fragen|punkten)",
     ),
     "fr": (
         r"réponses?|commentaires?|remarques?",
@@ -230,7 +232,7 @@ ANSWERS_WITHIN: dict[str, tuple[str, str]] = {
     "nl": (
         r"antwoord(?:en)?|opmerking(?:en)?|reacties?|commentaar",
         r"hieronder|onder|inline|in (?:het )?(?:rood|blauw|groen)|tussen de regels|in de tekst"
-        r"|(?:achter|bij) (?:je|uw|jouw|elke) (?:vragen|vraag|punten)",
+        r"|(?:achter|bij) (?:je|uw|jouw|elke) (?:vragen|vraag|punten)|achter de (?:vragen|punten)",
     ),
     "pl": (
         r"odpowiedzi|komentarze|uwagi",
@@ -1072,6 +1074,8 @@ GET_OUTLOOK = (
     "השג את outlook",
     "รับ outlook",
     "unduh outlook",
+    "下载 outlook",
+    "下載 outlook",
 )
 SENT_FROM_STARTS = (
     "sent from",

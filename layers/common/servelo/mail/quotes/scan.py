@@ -184,10 +184,7 @@ def find_parting(mail: Lines, markers: tuple[str, ...]) -> Parting:
             continue
         first = text[0]
         if markers and len(text) >= separators.MIN_MARKER and separators.is_marker(text, markers):
-            shown_only = first in _OPENING_MARKS or (
-                first.isalnum() and mail.budget > 0 and _introduces(mail, index - 1)
-            )
-            if not shown_only:
+            if mail.budget <= 0 or not _is_cited_marker(mail, index):
                 return Parting(_above_marker(mail, index), "marker")
             mail.spend(IN_VAIN, index)  # the author cites it, or shows a form
         if (
@@ -550,11 +547,14 @@ def _is_mention(mail: Lines, index: int, *, forward: bool) -> bool:
     """Whether the author speaks of a separator: his sentence goes on below it, or introduces it."""
     above, below = mail.shown[index - 1] if index else "", mail.shown[index + 1 : index + 2]
     goes_on = above[-1:].isalnum() and bool(below) and below[0][:1].islower()
-    if not goes_on and (forward or mail.budget <= 0 or not _introduces(mail, index - 1)):
+    if mail.budget <= 0:
+        return goes_on and not forward
+    if not goes_on and (forward or not _introduces(mail, index - 1)):
         return False
-    mail.spend(IN_VAIN, index)
-    following = next((text for text in mail.shown[index + 1 : index + 4] if text), "")
-    return header_block.field(following) is None
+    mail.budget -= IN_VAIN
+    fields = [header_block.field(text) for text in mail.shown[index + 1 : index + 4] if text]
+    wanted = 2 if goes_on else 1  # a sentence may go on with "to: what I answer"
+    return len(fields) < wanted or None in fields[:wanted]
 
 
 def _header_follows(mail: Lines, index: int) -> bool:
@@ -580,7 +580,7 @@ def _header_end(mail: Lines, index: int) -> int:
     return end
 
 
-_TITLE = pattern(r"[-_=*~—–]{3,}+[ \t\xa0]*+[^\W\d_][^-_=*~—–]{2,60}+[-_=*~—–]{3,}+")
+_TITLE = pattern(r"-{4,}+ ?(?:[^\W\d_]{2,20} ?){1,4}-{4,}+")
 _OPENING_MARKS = frozenset("\"“”„«»‚‘'「『《")
 _LABEL = pattern(r"[^\W\d_][^:：@]{0,30}[:：] ?\S")
 _CITED = pattern(r"[\"“”„«»‚‘'「『《].*[\"“”«»’'」』》][.,;!?…]{0,2}")
@@ -591,11 +591,18 @@ _IN_SIGNATURES = pattern(
     re.I,
 )
 _RAW_FIELD = pattern(
-    r"(?:return-path|received(?:-spf)?|delivered-to|envelope-to|delivery-date|message-id|mime-version|reply-to"
-    r"|in-reply-to|references|user-agent|authentication-results|dkim-signature|(?:x|arc|content|list|thread)"
-    r"-[a-z0-9-]{2,40}):",
+    r"(?:return-path|received(?:-spf)?|delivered-to|envelope-to|delivery-date|message-id|mime-version"
+    r"|authentication-results|dkim-signature|(?:x|arc)-[a-z0-9-]{2,40}):",
     re.I,
 )
+
+
+def _is_cited_marker(mail: Lines, index: int) -> bool:
+    """Whether the marker at *index* stands in quotation marks within a sentence, or in the author's form."""
+    first = mail.shown[index][0]
+    if first in _OPENING_MARKS:
+        return index > 0 and all(mail.shown[index - 1 : index + 2]) and len(mail.shown) > index + 1
+    return first.isalnum() and _introduces(mail, index - 1)
 
 
 def _with_title(mail: Lines, index: int) -> int:
@@ -603,7 +610,7 @@ def _with_title(mail: Lines, index: int) -> int:
 
     "-------- Original message --------", in words that are not known.
     """
-    above = index - 1 if index and mail.shown[index - 1] else index - 2
+    above = index - 1
     return above if above >= 0 and _TITLE.fullmatch(mail.shown[above][:120]) else index
 
 
@@ -621,9 +628,10 @@ def _is_introduced(mail: Lines, index: int, end: int) -> bool:
     if not _introduces(mail, above):
         return False
     found = [header_block.field(text) for text in mail.shown[index:end]]
-    if not any(field is not None and field[0] == "date" for field in found):
+    dated = any(field is not None and field[0] == "date" for field in found)
+    if not dated and not header_block.is_dated(mail.lines[index : end + 1]):
         return True  # what somebody is to write, say
-    around = mail.shown[above + 1 : end + 4]
+    around = mail.shown[above + 1 : end + 2]
     return any(_RAW_FIELD.match(text) for text in around) or _is_quoted_below(mail, end)
 
 

@@ -98,7 +98,7 @@ def is_sent_from(line: str) -> bool:
         return False
     starts, ends, devices = _sent_from()
     if text.startswith(lexicon.GET_OUTLOOK):
-        return len(text) <= 48 and text.endswith(("ios", "android"))
+        return len(text) <= 60 and text.rstrip("“”").endswith(("ios", "android", "mac"))
     if text.startswith("get outlook for"):
         return len(text) <= 32
     if text.startswith("sent from "):
