@@ -237,9 +237,9 @@ def _finish(mail: Lines, cut: int) -> ReplyBody:
     if mail.signature:
         sign_at = _marked_signature(mail, kept, sign_at)
     if not any(mail.shown[i] and not separators.is_rule(mail.shown[i]) for i in kept[:sign_at]):
+        words = [mail.shown[i] for i in kept if mail.shown[i]]
         if len(kept) < len(mail.lines) and all(
-            not text or (len(text) <= MAX_DEVICE and signature.is_sent_from(text))
-            for text in map(mail.shown.__getitem__, kept)
+            len(text) <= MAX_DEVICE and signature.is_sent_from(text) for text in words
         ):
             return ReplyBody(_joined(mail.lines))  # a device wrote what is not quoted
         sign_at = len(kept)  # a mail of nothing but a signature says that

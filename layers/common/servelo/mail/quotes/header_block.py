@@ -69,6 +69,11 @@ def _says_sent(line: str) -> bool:
     )
 
 
+def roles_of(lines: Sequence[str]) -> set[str]:
+    """Return the roles of those of *lines* that are header fields."""
+    return {found[0] for line in lines if (found := field(line)) is not None}
+
+
 def role_of(label: str) -> str:
     """Return the role of a field's name that stands alone, without its colon; ``""`` when it is none."""
     return _roles().get(label.casefold(), "")

@@ -20,7 +20,6 @@ BLOCK = 2000  # lines of which is told at once which are looked at
 MAX_PARTED = 50  # lines made two: each moves all that are behind it
 MAX_PARTED_CHARS = 2000
 LINES_A_LOOK = 200  # that are gone through quickly for 1 of the budget
-MIN_SPACES = 3  # in a line that could be the beginning of a sentence
 MAX_LINES_SHOWN = 200  # of a mail that the author shows, above what is quoted
 MAX_CONTACT = 200  # characters of a line that may hold a number to call
 MAX_CITED = 500  # characters of a line in quotation marks
@@ -288,7 +287,7 @@ def find_parting(mail: Lines, markers: tuple[str, ...]) -> Parting:
             if _stands_alone(mail, index):
                 return Parting(index + 1, "device")
             mail.spend(IN_VAIN, index)
-            mail.spend(IN_VAIN, index + attribution.MAX_LINES)
+            mail.spend(IN_VAIN, index + attribution.MAX_LINES)  # the lines below were read as well
         elif signature.sent_words(text):
             mail.budget -= 1
     return Parting(len(lines), "")
@@ -377,7 +376,10 @@ def _parts_alone(mail: Lines, start: int, end: int) -> bool:
         above = mail.shown[start - 1] if start else ""
         # "the mail in which our manager, Sheila Dunne, / on 4 December wrote:" is a sentence of the author.
         within = (
-            text[0].islower() and above[-1:] == "," and above.count(" ") >= MIN_SPACES and "@" not in text
+            text[0].islower()
+            and above[-1:] == ","
+            and above.count(" ") >= signature.MIN_SPACES
+            and "@" not in text
         )
         return not within and ("@" in text or not _is_cited(mail, end))
     # A moment and an address without a verb, and the same on the line beside it: the author's own list.
@@ -571,12 +573,13 @@ def _header_end(mail: Lines, index: int) -> int:
         above -= 1
     ruled = above >= 0 and separators.is_rule(mail.shown[above])
     end = header_block.read(mail.lines, index, lenient=ruled)
-    if end > index and above == index - 1 and above >= 0 and _LABEL.match(mail.shown[above]):
-        roles = {
-            found[0] for text in mail.shown[index:end] if (found := header_block.field(text)) is not None
-        }
-        if roles.isdisjoint(("from", "subject")):
-            return index  # in the middle of the author's own list
+    within = above == index - 1 and above >= 0 and _LABEL.match(mail.shown[above]) is not None
+    if (
+        end > index
+        and within
+        and header_block.roles_of(mail.shown[index:end]).isdisjoint(("from", "subject"))
+    ):
+        return index  # in the middle of the author's own list
     return end
 
 
@@ -617,8 +620,8 @@ def _with_title(mail: Lines, index: int) -> int:
 def _is_introduced(mail: Lines, index: int, end: int) -> bool:
     """Whether the author shows the header block from *index* to *end*: "I get this when I write to them:".
 
-    "Please see below:" stands above what a program quotes, too: so fields of a raw header must stand around
-    the block, or the quotation further below, with marks.
+    "Please see below:" stands above what a program quotes, too: so the block must be without a date, or
+    fields of a raw header must stand around it, or the quotation further below, with marks.
     """
     above = index - 1
     for _ in range(MAX_RAW_FIELDS):
@@ -627,8 +630,7 @@ def _is_introduced(mail: Lines, index: int, end: int) -> bool:
         above -= 1
     if not _introduces(mail, above):
         return False
-    found = [header_block.field(text) for text in mail.shown[index:end]]
-    dated = any(field is not None and field[0] == "date" for field in found)
+    dated = "date" in header_block.roles_of(mail.shown[index:end])
     if not dated and not header_block.is_dated(mail.lines[index : end + 1]):
         return True  # what somebody is to write, say
     around = mail.shown[above + 1 : end + 2]

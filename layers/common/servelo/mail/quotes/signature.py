@@ -24,7 +24,8 @@ _FROM_MOBILE = " from mobile"
 _DELIMITER = pattern(r"^(?:-- ?|—|– |--\xa0|__|‐‐)$")
 _EDGE = " \t\xa0*_<>()[]|~\u200b\u200e\u200f\u202a-\u202e\ufeff-–—.!"
 _LINK = pattern(
-    r"(?:(?<!\s)\s++)?+(?:\(https?://[^()\s]*\)|\[https?://[^\[\]\s]*\]|<https?://[^<>\s]*>|https?://\S+|\[[^\[\]]*\]\(\S*\))\s*$"
+    r"(?:(?<!\s)\s++)?+(?:\(https?://[^()\s]*\)|\[https?://[^\[\]\s]*\]|<https?://[^<>\s]*>|https?://\S+"
+    r"|\[[^\[\]]*\]\(\S*\))\s*$"
 )
 _ONLY_LINK = pattern(r"[ \t]*<?https?://[^\s<>]{1,200}>?[ \t]*$")
 _COMMENT = pattern(r"--[ \t]?[^\W_]")
