@@ -81,6 +81,46 @@ def test_utf_8_is_seen_behind_the_label_of_a_one_byte_charset() -> None:
     assert charset.decode("Grüße".encode(), "iso-8859-1") == ("Grüße", False)
 
 
+UTF_8_UNDER_OTHER_LABELS = [
+    (text, label)
+    for text, labels in (
+        (RUSSIAN, ("windows-1251", "koi8-r", "iso-8859-5", "cp866")),
+        ("Γεια σας, ο εκτυπωτής δεν λειτουργεί", ("iso-8859-7", "windows-1253")),
+        ("שלום המדפסת לא עובדת", ("iso-8859-8", "windows-1255")),
+        ("مرحبا الطابعة لا تعمل", ("windows-1256", "iso-8859-6")),
+        ("สวัสดีครับ เครื่องพิมพ์เสีย", ("tis-620", "utf-8")),
+        ("您好，我的打印机坏了，请帮忙看看", ("gb2312", "gbk", "big5", "utf-8")),
+        ("こんにちは、プリンタが壊れました", ("shift_jis", "euc-jp")),
+        ("안녕하세요 프린터가 고장났습니다", ("euc-kr",)),
+        ("Grüße aus der größten Stadt, schön", ("iso-8859-1", "iso-8859-4", "iso-8859-13", "windows-1257")),
+    )
+    for label in ("", *labels)
+]
+
+
+@pytest.mark.parametrize(("text", "label"), UTF_8_UNDER_OTHER_LABELS)
+def test_utf_8_is_seen_behind_any_label_even_if_its_last_character_is_cut(text: str, label: str) -> None:
+    data = text.encode()
+    assert charset.decode(data, label) == (text, label == "utf-8")
+    cut = charset.decode(data + "é".encode()[:1], label)
+    assert cut == (text + "\ufffd", False)
+
+
+@pytest.mark.parametrize(
+    ("text", "label"),
+    [
+        ("什么 谢谢 谢谢", "gb2312"),  # GBK, and UTF-8 of other letters
+        ("联通公司", "gb2312"),
+        ("แพง แพง แดง", "tis-620"),
+        ("ТО ТО", "iso-8859-5"),
+    ],
+)
+def test_short_words_that_happen_to_be_utf_8_are_read_as_labelled(text: str, label: str) -> None:
+    codec = charset.codec_of(label)
+    assert codec
+    assert charset.decode(text.encode(codec), label) == (text, True)
+
+
 @pytest.mark.parametrize(
     ("label", "codec", "text"),
     [

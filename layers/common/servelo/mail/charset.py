@@ -190,10 +190,10 @@ def _codecs() -> frozenset[str]:
 def decode(data: bytes, label: str = "", hint: str = "") -> tuple[str, bool]:
     """Return *data* as text, and whether its *label* could be believed.
 
-    A label is tried strictly first. Bytes that contradict it are read as UTF-8 if they are valid UTF-8, else
-    by what they look like (:func:`guess`), else by the label with U+FFFD for what is wrong. *hint* is a label
-    to prefer where *label* says nothing (the charset of the mail's text, for its raw headers). The result
-    holds no lone surrogates.
+    A label is tried strictly first, unless the bytes are UTF-8 beyond doubt. Bytes that contradict it are
+    read as UTF-8 if they are, but for a few faults, else by what they look like (:func:`guess`), else by the
+    label with U+FFFD for what is wrong. *hint* is a label to prefer where *label* says nothing (the charset of
+    the mail's text, for its raw headers). The result holds no lone surrogates.
     """
     codec = codec_of(label) if label else ""
     if data.isascii() and b"\x1b" not in data and codec not in _NOT_ASCII:
@@ -202,9 +202,10 @@ def decode(data: bytes, label: str = "", hint: str = "") -> tuple[str, bool]:
         data = data.removeprefix(codecs.BOM_UTF8)
     if codec in _WINDOWS and _is_of_windows(data, codec):
         codec = _WINDOWS[codec]
+    if codec != "utf-8" and _is_surely_utf8(data, codec or ""):
+        return without_surrogates(data.decode("utf-8", "replace")), False
     if codec:
         if codec in _ONE_BYTE:
-            # Valid UTF-8 of several bytes is so improbable in a one-byte charset that a label of one loses.
             text = _as_utf8(data)
             return (text, False) if text is not None else (_one_byte(data, codec), True)
         text = _strict(data, codec)
@@ -241,6 +242,7 @@ _WINDOWS = {
 }
 _C1_BYTES = bytes(range(0x80, 0xA0))
 _ONE_BYTE = frozenset(("cp1252", "cp1254", "cp1250", "iso8859-2", "iso8859-15"))
+_EAST_ASIAN = frozenset(("gb18030", "big5hkscs", "cp949", "cp932", "euc_jp", "cp874"))
 _NOT_ASCII = frozenset(
     ("hz", "utf-16", "utf-16-le", "utf-16-be", "utf-32", "iso2022_kr", "cp037", "cp500", "cp1140")
 )
@@ -362,15 +364,37 @@ codecs.register_error("servelo.c1", _c1)
 
 def _mostly_utf8(data: bytes) -> bool:
     """Whether most multi-byte characters of *data* are sound UTF-8."""
-    high = len(data) - len(data.translate(None, _HIGH))
-    sound = sum(len(m) for m in _UTF8_CHAR.findall(data[:65536]))
-    return sound * 2 > min(high, 65536)
+    high, sound = _sound_utf8(data[:65536])
+    return sum(map(len, sound)) * 2 > high
+
+
+def _is_surely_utf8(data: bytes, codec: str) -> bool:
+    """Whether *data* is UTF-8, but for a few faults, and can hardly be what *codec* says (``""``: nothing).
+
+    In a charset of one octet three different letters that happen to be UTF-8, and few beside them that are
+    none, do not occur; in one of two octets one pair of eight is UTF-8 by chance, and Thai has short words
+    that are, so there it takes more of them.
+    """
+    if codec in _NOT_ASCII:
+        return False
+    high, sound = _sound_utf8(data[:65536])
+    octets = sum(map(len, sound))
+    if codec in _EAST_ASIAN:
+        return octets * 10 >= high * 9 and len(set(sound)) > 5
+    return octets * 5 >= high * 4 and len(set(sound)) > 2
+
+
+def _sound_utf8(data: bytes) -> tuple[int, list[bytes]]:
+    """Return how many octets of *data* are no ASCII, and its sound characters of several octets."""
+    return len(data) - len(data.translate(None, _HIGH)), _UTF8_CHAR.findall(data)
 
 
 _ASCII = bytes(range(128))
 _ASCII_SIGNS = bytes(byte for byte in _ASCII if not chr(byte).isalpha())
 _HIGH = bytes(range(128, 256))
-_UTF8_CHAR = pattern(rb"[\xc3-\xdf][\x80-\xbf]|[\xe1-\xef][\x80-\xbf]{2}|[\xf0-\xf4][\x80-\xbf]{3}")
+_UTF8_CHAR = pattern(
+    rb"[\xc2-\xdf][\x80-\xbf]|\xe0[\xa0-\xbf][\x80-\xbf]|[\xe1-\xef][\x80-\xbf]{2}|[\xf0-\xf4][\x80-\xbf]{3}"
+)
 
 
 @lru_cache(maxsize=1)
