@@ -22,6 +22,11 @@ ATTRIBUTIONS = [
 HEADERS = json.loads((FIXTURES / "headers.json").read_text("utf-8"))
 SENT_FROM = json.loads((FIXTURES / "sent_from.json").read_text("utf-8"))
 KEPT = json.loads((FIXTURES / "kept.json").read_text("utf-8"))
+# What twelve programs write in all languages that they speak, as their translations say, with our names.
+PROGRAMS = {
+    kind: [phrase for phrases in programs.values() for phrase in phrases]
+    for kind, programs in json.loads((FIXTURES / "programs.json").read_text("utf-8")).items()
+}
 
 WORDS = "Thank you, that works.\n\nBest,\nBob"
 HTML_WORDS = "<div>Thank you, that works.<br><br>Best,<br>Bob</div>"
@@ -97,6 +102,98 @@ class TestHeaderBlocks:
     def test_a_mail_that_begins_with_one_is_kept_whole(self, language):
         text = f"{self.block(language)}\n\nDid it work?"
         assert text == part_reply(text).new_text
+
+
+class TestTranslationsOfPrograms:
+    @pytest.mark.parametrize("line", PROGRAMS["attributions"])
+    def test_an_attribution_goes_with_what_is_quoted_below_it(self, line):
+        assert WORDS == part_reply(f"{WORDS}\n\n{line}\n> Did it work?\n> Ann\n").new_text
+        assert WORDS == part_reply(f"{WORDS}\n{line}\n>Did it work?\n>\n>Ann\n").new_text
+
+    @pytest.mark.parametrize("line", PROGRAMS["original"])
+    def test_original_message_parts_the_mail(self, line):
+        assert WORDS == part_reply(f"{WORDS}\n\n{line}\n\nDid it work?").new_text
+        block = "Subject: Printer\nDate: 2.1.2024 12:05\nFrom: Ann Lee <ann@example.com>\nTo: bob@example.com"
+        assert WORDS == part_reply(f"{WORDS}\n\n{line}\n{block}\n\nDid it work?").new_text
+
+    @pytest.mark.parametrize("line", PROGRAMS["forwarded"])
+    def test_a_forwarded_message_is_kept(self, line):
+        block = "Subject: Printer\nDate: 2.1.2024 12:05\nFrom: Ann Lee <ann@example.com>\nTo: bob@example.com"
+        text = f"{WORDS}\n\n{line}\n{block}\n\nDid it work?"
+        assert text == part_reply(text).new_text
+
+    @pytest.mark.parametrize("names", PROGRAMS["headers"], ids=" ".join)
+    def test_a_header_block_parts_the_mail(self, names):
+        values = ("Ann Lee <ann@example.com>", "2.1.2024 12:05", "Bob Ray <bob@example.com>", "Printer")
+        block = "\n".join(f"{name}: {value}" for name, value in zip(names, values, strict=True))
+        assert WORDS == part_reply(f"{WORDS}\n\n{block}\n\nDid it work?").new_text
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        lexicon.LEADS,
+        lexicon.QUOTING,
+        lexicon.YOU_WROTE,
+        lexicon.FIRST_PERSON,
+        lexicon.PARTICLES,
+        lexicon.PLAIN_DATES,
+        lexicon.MESSAGE_FROM,
+        [word for words in lexicon.REPLY_ABOVE_WORDS.values() for word in words],
+    ],
+)
+def test_words_that_are_compared_with_folded_text_are_folded(words):
+    assert [word for word in words if word != word.casefold()] == []
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "-- Odpovězte prosím nad touto čárou --",
+        "##- Svara ovanför denna linje -##",
+        "―― PROSIMY ODPOWIADAĆ POWYŻEJ TEJ LINII ――",
+        "----- Bu satırın üstüne yanıtlayın -----",
+        "===== Відповідайте вище цього рядка =====",
+        "##- Li ser vê rêzê bersiv bidin -##",  # Zendesk's signs tell in any language
+        "--- Bitte schreiben Sie Ihre Rückmeldung oberhalb dieser Linie ---",
+    ],
+)
+def test_a_line_that_asks_to_reply_above_it_parts_the_mail_in_words_of_its_own(line):
+    assert WORDS == part_reply(f"{WORDS}\n\n{line}\n\nYour request was answered.").new_text
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "--- Message de la direction ---",
+        "--- Answers to your list ---",
+        "--- Nachricht von Anna ---",
+        "Please answer above this line of the form, I could not.",
+        "=== Antworten ===",
+    ],
+)
+def test_titles_of_the_author_stay(line):
+    text = f"Hello,\n\n{line}\n\nThe pump is leaking, please come.\n\nAnn"
+    assert text == part_reply(text).new_text
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "On 5 March 2024 at 16:12 you wrote:\n\nI will refund you.\n\nYou did not.",
+        "Our technician wrote on 5 March 2024 at 10:12:\n\nThe valve is broken.\n\nIs that true?",
+        "Our technician wrote Tuesday, 5 March 2024, 10:12:\n\nThe valve is broken.\n\nIs that true?",
+        "Herr Meier schrieb am Dienstag, 5. März 2024 um 10:12:\n\nWir kommen morgen.\n\nStimmt das?",
+    ],
+)
+def test_a_sentence_that_says_who_wrote_when_stays_above_unmarked_words(text):
+    assert text == part_reply(text).new_text
+
+
+def test_letters_in_pieces_and_the_capital_i_of_turkish_are_read():
+    block = "La\u0308hetta\u0308ja\u0308: ann@example.com\nPa\u0308iva\u0308ys: 2.1.2024 12:05\nAihe: Printer"
+    assert WORDS == part_reply(f"{WORDS}\n\n{block}\n\nDid it work?").new_text
+    assert WORDS == part_reply(f"{WORDS}\n\n-------- ÖZGÜN İLETİ --------\nDid it work?").new_text
 
 
 @pytest.mark.parametrize("line", SENT_FROM)

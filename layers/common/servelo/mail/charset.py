@@ -191,9 +191,9 @@ def decode(data: bytes, label: str = "", hint: str = "") -> tuple[str, bool]:
     """Return *data* as text, and whether its *label* could be believed.
 
     A label is tried strictly first, unless the bytes are UTF-8 beyond doubt. Bytes that contradict it are
-    read as UTF-8 if they are, but for a few faults, else by what they look like (:func:`guess`), else by the
-    label with U+FFFD for what is wrong. *hint* is a label to prefer where *label* says nothing (the charset of
-    the mail's text, for its raw headers). The result holds no lone surrogates.
+    read as UTF-8 if they are, but for a few faults, else by what they look like (:func:`guess`), else by
+    the label with U+FFFD for what is wrong. *hint* is a label to prefer where *label* says nothing (the
+    charset of the mail's text, for its raw headers). The result holds no lone surrogates.
     """
     codec = codec_of(label) if label else ""
     if data.isascii() and b"\x1b" not in data and codec not in _NOT_ASCII:

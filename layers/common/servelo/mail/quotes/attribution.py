@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 from functools import lru_cache
-from itertools import islice
+from itertools import islice, takewhile
 
 from servelo.mail.quotes import lexicon
 from servelo.patterns import pattern
@@ -33,11 +33,21 @@ _EDGE = (
     "\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069"
 )
 _ENTITIES = (("&lt;", "<"), ("&gt;", ">"), ("&quot;", '"'), ("&nbsp;", " "), ("&#39;", "'"), ("&amp;", "&"))
-_COLONS = (":", "：", "︓")
+_COLONS = (":", "：", "︓", "៖")
+# Signs without width that programs put around names and dates in languages written from right to left.
+_INVISIBLE = dict.fromkeys(
+    map(ord, "\u200b\u200e\u200f\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069")
+)
 _ISO_START = pattern(r"\d{4}-\d\d-\d\d,? \d{1,2}:\d\d(?::\d\d)? (?:GMT|UTC)[+\-]\d{1,2}:?\d\d\b")
 _WEAK_END = pattern(r"(?:[>\])\"”»]|[^\s<>@]@[^\s<>@]+)\s*[:：]$")
 _ADDRESS_LAST = pattern(r"@[^\s<>@]++[>\])]*+$")
-_WORD = pattern(r"[^\W\d_]+(?:[.'’-][^\W\d_]+)*")
+_CTIME = pattern(  # as asctime() of C writes it
+    r"\b(?:mon|tue|wed|thu|fri|sat|sun) (?:jan|feb|mar|apr|may|jun|jul|aug|sep|oct|nov|dec) [ \d]\d "
+    r"\d\d:\d\d:\d\d \d{4}(?!\d)"
+)
+# Vowel signs of Indic scripts are no letters to ``re``; they part no words.
+_LETTERS = r"(?:[^\W\d_]|[\u0900-\u0963\u0970-\u109f\u1780-\u17d3\u200c\u200d](?<!\d))+"
+_WORD = pattern(rf"{_LETTERS}(?:[.'’-]{_LETTERS})*")
 _GLUED = pattern(
     r"(?:(?<!-)-{3,}+\s?+|(?<=[^\s,;:>-])\s++)"
     r"(?=(?:On|Le|Am|El|Il|Em|Op|Den|Dne|Dnia|W dniu|Pada)\s(?:[^\W\d_]{2,12}[.,]{0,2}\s){0,2}\d)"
@@ -95,6 +105,8 @@ def normalised(text: str) -> str:
     if "&" in text:
         for entity, sign in _ENTITIES:
             text = text.replace(entity, sign)
+    if not text.isascii():
+        text = text.translate(_INVISIBLE)
     return text.strip(_EDGE)
 
 
@@ -108,6 +120,8 @@ def may_end(line: str) -> bool:
         last = line[-1]
     if last in _COLONS or last == "\xa0":
         return True
+    if last == ")" and ": (" in line[-_MAX_DATE_LAST:]:
+        return _DATE_LAST.search(line[-_MAX_DATE_LAST:]) is not None
     if last in _RULE_LAST:
         core = line.rstrip("-*_—–=: ")
         if not core:
@@ -124,6 +138,8 @@ def may_end(line: str) -> bool:
     return False
 
 
+_MAX_DATE_LAST = 80
+_DATE_LAST = pattern(r": (\([^()]{6,70}\))$")  # "NAME skrev: (5 mars 2024 16:12)", K-9 in Swedish
 _AROUND_LAST = "()/-:"
 _RULE_LAST = "-*_—–="
 _TRIM_SIMPLE = " \t>*-"
@@ -138,25 +154,30 @@ def read(text: str) -> int:
     text = normalised(text)
     if not 6 <= len(text) <= MAX_CHARS:
         return 0
+    if text[-1] == ")":
+        text = _DATE_LAST.sub(r" \1:", text)
     folded = text.casefold()
     colon = folded.endswith(_COLONS)
     if colon:
-        folded = folded.rstrip(":：︓ \t\xa0")
+        folded = folded.rstrip(":：︓៖ \t\xa0")
     # Addresses hold words too ("wrote@…"): verbs are looked for outside them.
     has_address = "@" in folded and _ADDRESS.search(folded) is not None
     outside = _ANGLES.sub(" <> ", folded) if "<" in folded or "[" in folded or "(" in folded else folded
     if has_address:
         outside = _ADDRESS.sub(" @ ", outside)
     has_time = _TIME.search(outside) is not None
-    has_date = _FULL_DATE.search(outside) is not None
+    has_date = _FULL_DATE.search(outside) is not None or _CTIME.search(outside) is not None
     has_year = has_date or _YEAR.search(outside) is not None
     numbers = len(_NUMBER.findall(outside))
     moment = (has_time and numbers >= 3) or has_date or (has_year and numbers >= 2)
+    whole = has_time and (has_date or (has_year and numbers >= 4))
     verb = _last_verb(outside)
     if colon and has_time and _RUSSIAN_BAT.match(text):
         return 2
     if colon and folded.startswith(lexicon.QUOTING) and len(_WORD.findall(outside)) <= 8:
         return 1
+    if colon and whole and (folded.endswith(lexicon.YOU_WROTE) or folded.startswith(lexicon.YOU_WROTE)):
+        return 2 if _BATS.match(text) else 1
     if verb is None:
         if moment and _ISO_START.match(text):
             return 2
@@ -164,8 +185,8 @@ def read(text: str) -> int:
             return 0
         # Yandex, mail.ru, Gmail in Japanese: "26.06.2014, 14:41, "Name" <address>:"; Atmail: "On Tue 05/03/24
         # 10:12 , Name address sent:".
-        whole = moment and has_time and has_address and begins(outside)
-        if whole and (_ATMAIL.match(text) or _WEAK_END.search(text[-400:])):
+        complete = moment and has_time and has_address and begins(outside)
+        if complete and (_ATMAIL.match(text) or _WEAK_END.search(text[-400:])):
             return 2
         return 0
     start, end = verb
@@ -187,13 +208,36 @@ def read(text: str) -> int:
         return 2 if len(_WORD.findall(outside)) <= 40 else 0
     if not moment:
         # "Greta Holm wrote:", which counts only right above what is marked as quoted.
-        return 1 if colon and not after and _NAME_ALONE.match(text) else 0
+        return 1 if colon and not (before and after) and _is_name(text, before, after) else 0
     # No address: the words beside the moment must look like a name.
     words = len(_WORD.findall(before)) + len(_WORD.findall(after))
     if not begins(outside):
         # Lotus Notes: "Name/Unit/Firm wrote on 01/02/2012 12:00:00 PM:"
-        return 2 if has_date and has_time and words <= 9 else 0
+        if has_date and has_time:
+            return 2 if words <= 9 else 0
+        # "martedì 5 marzo 2024 16:12 CET, NAME ha scritto:" (KMail). Authors write such sentences too.
+        return 1 if colon and whole and words <= 12 and _is_name(text, before, after) else 0
     return 2 if words <= (16 if has_time else 9) else 0
+
+
+def _is_name(text: str, before: str, after: str) -> bool:
+    """Whether a name stands beside the verb of *text*, which ends in a colon and has no address.
+
+    *before*, *after*: what stands around the verb, in ``casefold``. The name is what lies between the verb
+    and the moment, or what stands before the verb.
+    """
+    words = text.rstrip(":：︓៖ \t\xa0").split()
+    left = words[: len(before.split())]
+    right = words[len(words) - len(after.split()) :]
+    numbered = [index for index, word in enumerate(left) if _NUMBER.search(word)]
+    if numbered:
+        name = right or left[numbered[-1] + 1 :]
+    else:
+        name = left or list(takewhile(lambda word: not _NUMBER.search(word), right))
+    name = [word for word in name if not _ZONE.fullmatch(word)]
+    return 0 < len(name) <= 5 and all(
+        (word[0].isalpha() and not word[0].islower()) or word.casefold() in lexicon.PARTICLES for word in name
+    )
 
 
 def _of_oneself(folded: str) -> bool:
@@ -207,6 +251,7 @@ def _of_oneself(folded: str) -> bool:
     return False
 
 
+_ZONE = pattern(r"[(]?(?:[A-Z]{3,5}|[A-Z]{3}[+-]\d{1,4})[),]*")
 _ATMAIL = pattern(r"On [^\W\d_]{2,12}\.? \d\d?/\d\d?/\d{2,4} +\d\d?:\d\d ?, [^@]{1,120}@[^\s@]{1,120} sent:$")
 # Not behind another point: "Prof. Dr. phil. Anna Huber".
 _BOUNDARY = pattern(r"(?<!\. )(?<!\w)([^\W\d_])[^\W\d_]{4,}\. +([^\W\d_])")  # not "prof. Anna Nowak"
@@ -324,7 +369,6 @@ def introduces_nobody(text: str) -> bool:
 
 
 _ANGLE_END = pattern(r"<[^<>@\s]{1,64}@[^<>@\s]{1,255}>\s*[:：]$")
-_NAME_ALONE = pattern(r"(?:[^\W\d_a-z][\w.'’-]*[ \t]){1,3}[^\W\d_]+(?:[ \t][^\W\d_]+)?\s*[:：]$")
 _SOME = r"[^\s\d,.،]{1,20}"
 _DATE_NOW = pattern(rf"[^\w]*(?:{_SOME}[.,،]*\s+|{_SOME}[.,،]+\s+{_SOME}\s+)?\d")
 

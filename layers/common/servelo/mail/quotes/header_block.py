@@ -97,6 +97,8 @@ def field(line: str) -> tuple[str, str] | None:
     label = line[:colon].strip(_EDGE).casefold()
     if not label or len(label) > _MAX_LABEL:
         return None
+    if not label.isascii():
+        label = _composed(label)
     role = _roles().get(label)
     if role is None:
         if label.isalnum():
@@ -106,6 +108,13 @@ def field(line: str) -> tuple[str, str] | None:
         if role is None:
             return None
     return role, line[colon + 1 : 60 + _MAX_VALUE].strip(_EDGE)
+
+
+def _composed(label: str) -> str:
+    """Return *label* without letters in pieces: "a\u0308" is "ä", the "i" of Turkish loses its second dot."""
+    from unicodedata import normalize  # rare: few fields of a text have such names
+
+    return normalize("NFC", label.replace("\u0307", ""))
 
 
 def read(lines: Sequence[str], start: int, *, lenient: bool = False) -> int:

@@ -248,12 +248,16 @@ def find_parting(mail: Lines, markers: tuple[str, ...]) -> Parting:
         if first in _RULE_FIRST or last in _RULE_LAST or len(text) <= 60:
             sort = separators.read(text)
             if sort:
-                if sort != separators.BARE_ORIGINAL:
+                if sort == separators.MARKER:
+                    if mail.budget <= 0 or not _is_cited_marker(mail, index):
+                        return Parting(_above_marker(mail, index), "marker")
+                    mail.spend(IN_VAIN, index)
+                elif sort != separators.BARE_ORIGINAL:
                     forward = sort == separators.FORWARDED
                     if _is_mention(mail, index, forward=forward):
                         continue
                     return Parting(index, "forward" if forward else "original")
-                if mail.budget > 0:
+                elif mail.budget > 0:
                     if _header_follows(mail, index + 1):
                         return Parting(index, "original")
                     mail.budget -= IN_VAIN
@@ -723,6 +727,12 @@ def _attribution_start(mail: Lines, index: int) -> int:
         if sure == 1 and best < 0:
             # A name and a verb: the moment may stand on the line above.
             best, person = start, joined
+            if attribution.is_timestamp(joined):
+                break
+        elif sure == 1 and attribution.is_timestamp(joined):
+            if _opens(mail, start, text, below):
+                best, person = start, joined
+            break
     return _with_angle(mail, best, person)[0] if best > 0 else best
 
 

@@ -10,6 +10,7 @@ from servelo.mail.quotes import lexicon
 from servelo.patterns import pattern
 
 MAX_LINE = 240
+_MAX_ASKING = 120
 MIN_MARKER = 8  # the shortest of REPLY_ABOVE
 _RULE_SIGNS = "-_=*~+#·.‐‑‒–—―─━═•"
 _RULE = pattern(rf"[{re.escape(_RULE_SIGNS)}\s]{{3,}}")
@@ -18,7 +19,10 @@ EDGE = f" \t\xa0>|<{_RULE_SIGNS}\u200b\u200e\u200f\u202a\u202b\u202c\ufeff"
 EDGES = frozenset(EDGE)
 _ZENDESK = pattern(r"^[\s>*]*##-\s?.{3,160}?\s?-##[\s*]*$")
 
-ORIGINAL, FORWARDED, BARE_ORIGINAL = "original", "forwarded", "bare original"
+# The capital of Turkish, which ``str.casefold`` makes two characters of, and what parts words in Khmer.
+_FOLDED = {ord("İ"): "I", ord("\u200b"): None}
+
+ORIGINAL, FORWARDED, BARE_ORIGINAL, MARKER = "original", "forwarded", "bare original", "marker"
 
 
 _BEGIN_FORWARDED = "begin forwarded message"  # also with more behind it; as is Lotus Notes' phrase
@@ -29,7 +33,7 @@ _PROCESSED_BY = "original message processed by"
 def beginnings() -> dict[str, tuple[str, ...]]:
     """Return all these phrases in ``casefold`` by their first two letters, to pass over most lines."""
     by_letters: dict[str, tuple[str, ...]] = {}
-    for phrase in (*_originals(), *_forwards(), _BEGIN_FORWARDED, _PROCESSED_BY):
+    for phrase in (*_originals(), *_forwards(), *lexicon.MESSAGE_FROM, _BEGIN_FORWARDED, _PROCESSED_BY):
         by_letters[phrase[:2]] = (*by_letters.get(phrase[:2], ()), phrase)
     return by_letters
 
@@ -79,6 +83,24 @@ def is_marker(line: str, phrases: tuple[str, ...]) -> bool:
     return any(phrase in folded and (ruled or len(phrase) * 2 >= len(folded)) for phrase in phrases)
 
 
+@lru_cache(maxsize=1)
+def _words_above() -> tuple[tuple[tuple[str, ...], ...], ...]:
+    return tuple(
+        tuple(tuple(word.replace("_", " ") for word in words.split()) for words in languages)
+        for languages in lexicon.REPLY_ABOVE_WORDS.values()
+    )
+
+
+def _asks_above(line: str, folded: str) -> bool:
+    """Whether *line*, without its rules and in ``casefold`` *folded*, asks to reply above, between rules."""
+    ruled = line.strip(" \t\xa0>|*")
+    if ruled[:2].strip(_RULE_SIGNS) or ruled[-2:].strip(_RULE_SIGNS) or len(folded) > _MAX_ASKING:
+        return False
+    return any(
+        all(any(word in folded for word in words) for words in language) for language in _words_above()
+    )
+
+
 def is_rule(line: str) -> bool:
     """Whether *line* is nothing but a rule: three or more dashes, underscores, equal signs, stars."""
     stripped = line.strip()
@@ -95,16 +117,21 @@ def is_rule(line: str) -> bool:
 def read(line: str) -> str:
     """Return ORIGINAL or FORWARDED when *line* is such a separator, BARE_ORIGINAL without rules, else ``""``.
 
-    A BARE_ORIGINAL counts only above a block of header fields: people write such words too.
+    A BARE_ORIGINAL counts only above a block of header fields: people write such words too. MARKER: a line
+    between rules that asks to reply above it, in words of its own.
     """
     if not 4 <= len(line) <= MAX_LINE:
         return ""
     if "&nbsp;" in line:
         line = line.replace("&nbsp;", "\xa0")  # so it stands in the texts of QQ Mail
+    if not line.isascii():
+        line = line.translate(_FOLDED)
     edged = line[0] in EDGES
     begins = (line.lstrip(EDGE) if edged else line).casefold()
     phrases = beginnings().get(begins[:2])
     if phrases is None or not begins.startswith(phrases):
+        if edged and len(begins) >= MIN_MARKER and (_ZENDESK.match(line) or _asks_above(line, begins)):
+            return MARKER
         return ""
     core = line.strip(EDGE)
     if not 2 <= len(core) <= 200:
@@ -120,5 +147,7 @@ def read(line: str) -> str:
     if folded in _originals():
         return ORIGINAL if ruled else BARE_ORIGINAL
     if folded.startswith(_PROCESSED_BY) or not _originals().isdisjoint(begins_with):
+        return ORIGINAL
+    if ruled and "@" in folded and folded.startswith(lexicon.MESSAGE_FROM):
         return ORIGINAL
     return ""

@@ -106,7 +106,7 @@ def is_sent_from(line: str) -> bool:
         return len(text) <= 90
     if text.startswith(starts):
         # "Sent by DHL" and "Enviado por correo certificado" are not about the mail.
-        longest = 90 if text.endswith(ends) else 75
+        longest = 90 if text.endswith(ends) or "k-9" in text else 75  # K-9 asks to excuse its brevity
         return len(text) <= longest and any(device in text for device in devices)
     if text.endswith(ends) and len(text) <= 90:
         return any(device in text for device in devices)
