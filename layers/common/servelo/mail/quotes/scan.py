@@ -248,19 +248,19 @@ def find_parting(mail: Lines, markers: tuple[str, ...]) -> Parting:
         if first in _RULE_FIRST or last in _RULE_LAST or len(text) <= 60:
             sort = separators.read(text)
             if sort:
-                if sort == separators.MARKER:
-                    if mail.budget <= 0 or not _is_cited_marker(mail, index):
-                        return Parting(_above_marker(mail, index), "marker")
-                    mail.spend(IN_VAIN, index)
-                elif sort != separators.BARE_ORIGINAL:
+                if sort != separators.BARE_ORIGINAL:
                     forward = sort == separators.FORWARDED
                     if _is_mention(mail, index, forward=forward):
                         continue
                     return Parting(index, "forward" if forward else "original")
-                elif mail.budget > 0:
+                if mail.budget > 0:
                     if _header_follows(mail, index + 1):
                         return Parting(index, "original")
                     mail.budget -= IN_VAIN
+            elif mail.budget > 0 and separators.may_ask(text):
+                if separators.asks_above(text) and not _is_cited_marker(mail, index):
+                    return Parting(_above_marker(mail, index), "marker")
+                mail.budget -= 1
         named = (":" in text[:60] or "：" in text[:60] or first == "|") and mail.budget > 0
         if named and header_block.field(text) is not None:
             end = _header_end(mail, index)
@@ -312,6 +312,7 @@ def _flags(mail: Lines, start: int, markers: tuple[str, ...]) -> bytearray:
     """Return 1 for each of the ``BLOCK`` lines from *start* on that is to be looked at."""
     starts = separators.beginnings()
     shortest = separators.MIN_MARKER if markers else 1 << 62
+    asking = mail.budget > 0
     nothing = ("",) if mail.budget > 0 else ("", separators.BARE_ORIGINAL)
     shown = mail.shown[start : start + BLOCK]
     flags = bytearray(
@@ -325,7 +326,9 @@ def _flags(mail: Lines, start: int, markers: tuple[str, ...]) -> bytearray:
                         len(text) >= shortest
                         or (
                             (text[0] in separators.EDGES or text[:2].casefold()[:2] in starts)
-                            and separators.read(text) not in nothing
+                            and (
+                                separators.read(text) not in nothing or (asking and separators.may_ask(text))
+                            )
                         )
                     )
                 )

@@ -11,6 +11,7 @@ from servelo.patterns import pattern
 
 MAX_LINE = 240
 _MAX_ASKING = 120
+_AROUND_RULES = " \t\xa0>|*"
 MIN_MARKER = 8  # the shortest of REPLY_ABOVE
 _RULE_SIGNS = "-_=*~+#·.‐‑‒–—―─━═•"
 _RULE = pattern(rf"[{re.escape(_RULE_SIGNS)}\s]{{3,}}")
@@ -22,7 +23,7 @@ _ZENDESK = pattern(r"^[\s>*]*##-\s?.{3,160}?\s?-##[\s*]*$")
 # The capital of Turkish, which ``str.casefold`` makes two characters of, and what parts words in Khmer.
 _FOLDED = {ord("İ"): "I", ord("\u200b"): None}
 
-ORIGINAL, FORWARDED, BARE_ORIGINAL, MARKER = "original", "forwarded", "bare original", "marker"
+ORIGINAL, FORWARDED, BARE_ORIGINAL = "original", "forwarded", "bare original"
 
 
 _BEGIN_FORWARDED = "begin forwarded message"  # also with more behind it; as is Lotus Notes' phrase
@@ -79,7 +80,7 @@ def is_marker(line: str, phrases: tuple[str, ...]) -> bool:
     else:
         return False
     folded = line.strip(EDGE).casefold()
-    ruled = line.strip(" \t\xa0>|*")[:2].strip(_RULE_SIGNS) == ""
+    ruled = line.strip(_AROUND_RULES)[:2].strip(_RULE_SIGNS) == ""
     return any(phrase in folded and (ruled or len(phrase) * 2 >= len(folded)) for phrase in phrases)
 
 
@@ -91,11 +92,23 @@ def _words_above() -> tuple[tuple[tuple[str, ...], ...], ...]:
     )
 
 
-def _asks_above(line: str, folded: str) -> bool:
-    """Whether *line*, without its rules and in ``casefold`` *folded*, asks to reply above, between rules."""
-    ruled = line.strip(" \t\xa0>|*")
-    if ruled[:2].strip(_RULE_SIGNS) or ruled[-2:].strip(_RULE_SIGNS) or len(folded) > _MAX_ASKING:
+def may_ask(line: str) -> bool:
+    """Whether words stand between rules in *line*, so that :func:`asks_above` is worth its time."""
+    if not MIN_MARKER < len(line) <= _MAX_ASKING:
         return False
+    ruled = line.strip(_AROUND_RULES)
+    return (
+        ruled[:2].strip(_RULE_SIGNS) == ""
+        and ruled[-2:].strip(_RULE_SIGNS) == ""
+        and len(ruled.strip(EDGE)) >= MIN_MARKER
+    )
+
+
+def asks_above(line: str) -> bool:
+    """Whether *line*, words between rules, asks to reply above it, in the wording of any help desk."""
+    if _ZENDESK.match(line):
+        return True
+    folded = line.casefold()
     return any(
         all(any(word in folded for word in words) for words in language) for language in _words_above()
     )
@@ -117,8 +130,7 @@ def is_rule(line: str) -> bool:
 def read(line: str) -> str:
     """Return ORIGINAL or FORWARDED when *line* is such a separator, BARE_ORIGINAL without rules, else ``""``.
 
-    A BARE_ORIGINAL counts only above a block of header fields: people write such words too. MARKER: a line
-    between rules that asks to reply above it, in words of its own.
+    A BARE_ORIGINAL counts only above a block of header fields: people write such words too.
     """
     if not 4 <= len(line) <= MAX_LINE:
         return ""
@@ -130,14 +142,12 @@ def read(line: str) -> str:
     begins = (line.lstrip(EDGE) if edged else line).casefold()
     phrases = beginnings().get(begins[:2])
     if phrases is None or not begins.startswith(phrases):
-        if edged and len(begins) >= MIN_MARKER and (_ZENDESK.match(line) or _asks_above(line, begins)):
-            return MARKER
         return ""
     core = line.strip(EDGE)
     if not 2 <= len(core) <= 200:
         return ""
     folded = core.casefold().rstrip(":： *_")
-    stripped = line.strip(" \t\xa0>|*") if edged else line
+    stripped = line.strip(_AROUND_RULES) if edged else line
     ruled = edged and stripped[0] in _RULE_SIGNS and stripped[:2].strip(_RULE_SIGNS) == ""
     begins_with = [phrase for phrase in phrases if folded.startswith(phrase)] if ruled else ()
     begun = folded.startswith(_BEGIN_FORWARDED)
