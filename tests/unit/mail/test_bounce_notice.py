@@ -830,6 +830,51 @@ Status: 4.4.7
         True,
         "user-unknown",
     ),
+    Case(
+        "Gmail in German",
+        DAEMON,
+        "Mail delivery notice",
+        """** Die Adresse wurde nicht gefunden **
+
+Ihre Nachricht wurde nicht an kim@example.net zugestellt, weil die Adresse nicht gefunden wurde oder keine
+E-Mails empfangen kann.
+
+Antwort:
+
+550 5.1.1 The email account that you tried to reach does not exist.
+""",
+        ("kim@example.net",),
+        True,
+    ),
+    Case(
+        "Gmail in Spanish",
+        DAEMON,
+        "Mail delivery notice",
+        """** No se ha encontrado la dirección **
+
+Tu mensaje no se ha entregado a kim@example.net porque no se ha encontrado la dirección o esta no puede
+recibir correo.
+""",
+        ("kim@example.net",),
+        True,
+    ),
+    Case(
+        "Coremail in two languages",
+        DAEMON,
+        "Mail delivery notice",
+        """抱歉，您的邮件被退回来了……/
+Sorry, your mail is returned...
+原邮件信息/
+Original e-mail message :
+时间/Time : 2024-03-05 16:12:33
+主题/Subject : Printer
+收件人/To : kim@example.net
+退信原因/
+Bounce reason : 550 No such user
+""",
+        ("kim@example.net",),
+        True,
+    ),
 ]
 
 

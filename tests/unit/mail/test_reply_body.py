@@ -190,6 +190,35 @@ def test_a_sentence_that_says_who_wrote_when_stays_above_unmarked_words(text):
     assert text == part_reply(text).new_text
 
 
+@pytest.mark.parametrize(
+    "line",
+    [
+        '"Ann Lee" ann@example.com – Tuesday, March 5, 2024 4:12\u202fPM',  # Nextcloud
+        "Op 5 mrt 2024 16:12 heeft Ann Lee <ann@example.com> geschreven:",
+        "2024/03/05 16:12、Ann Lee <ann@example.com> のメッセージ:",
+        "Ann Lee <ann@example.com> skrev: (5 mars 2024 16:12)",  # K-9
+        "Երք, Մրտ 12, 2024, 10:15 Ann Lee <ann@example.com> գրել է՝",
+        "Tue Mar 05 16:12:33 2024, alee wrote:",  # as Request Tracker writes dates
+    ],
+)
+def test_attributions_of_other_programs_part_a_mail_without_marks(line):
+    assert WORDS == part_reply(f"{WORDS}\n\n{line}\n\nDid it work?").new_text
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "Začátek přeposílané zprávy:",
+        "Továbbított levél kezdete:",
+        "İleti başlangıcı:",
+        "Vidarebefordrat mejl:",
+    ],
+)
+def test_a_forward_of_apple_mail_is_kept(line):
+    text = f"{WORDS}\n\n{line}\n\nFrom: Ann Lee <ann@example.com>\nDate: 2.1.2024 12:05\n\nDid it work?"
+    assert text == part_reply(text).new_text
+
+
 def test_letters_in_pieces_and_the_capital_i_of_turkish_are_read():
     block = "La\u0308hetta\u0308ja\u0308: ann@example.com\nPa\u0308iva\u0308ys: 2.1.2024 12:05\nAihe: Printer"
     assert WORDS == part_reply(f"{WORDS}\n\n{block}\n\nDid it work?").new_text

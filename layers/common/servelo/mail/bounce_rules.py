@@ -424,7 +424,7 @@ OPENINGS = any_of(
     r"was automatically rejected",
     r"votre message n'a pas pu",
     r"the following (?:message|recipients?|address(?:es)?|mail)[^.]{0,40}(?:undeliver|fail|could not|"
-    r"were affected|cannot|not be|reject|had)",
+    r"were affected|cannot|not be|reject|had|did not receive)",
     r"message from .{1,60}\.?$",
     r"diagnostic information for administrators",
     r"technical report:",
@@ -439,7 +439,7 @@ OPENINGS = any_of(
     r"以下のメールアドレスへの送信に失敗",
     r"送信できませんでした|配信できません|配送できません|お届けできません|届けることができません",
     r"не может быть доставлено|не (?:было|удалось) достав",
-    r"konnte nicht (?:an|zugestellt|übermittelt)|nicht zugestellt werden|"
+    r"(?:konnte|wurde) nicht (?:an|zugestellt|übermittelt)|nicht zugestellt werden|"
     r"fehler bei der nachrichtenzustellung",
     r"n['’]a pas pu être (?:remis|délivr|transmis|envoy)|échec de la remise|n['’]a pas été remis",
     r"no se (?:ha podido|pudo|ha entregado|puede) (?:entregar|enviar)?|error de la entrega",
@@ -498,7 +498,7 @@ KEYS = any_of(
     r"bad|destination|envelope|delivery failed)[- ](?:recipient|address|mailbox)(?:\(?e?s\)?)?"
     r"|recipient[- ](?:address|name|e-?mail)|addressed to|e-?mail address|failed address|mail address|"
     r"envelope to|rcpt to|destination|final-recipient|original-recipient|x-actual-recipient"
-    r"|user|address|to whom|受信者|宛先|empfänger|destinataire|destinatario|收件人)"
+    r"|user|address|to whom|受信者|宛先|empfänger|destinataire|destinatario|收件人(?:/to)?)"
     r"\s*+(?:is|was)?\s*+[:=：]\s*+[<\"'(\[]*+(?:rfc822;|smtp:|mailto:|\s)*+[<\"'(\[]*+(?=[^\s@<>]+@)"
 )
 
@@ -524,6 +524,9 @@ SENTENCES = any_of(
     r"\b(?:user|account|mailbox|recipient|address)\b\W{0,4}\s*$",
     r"(?:收件人|收信人|地址|用户|用戶|邮箱|郵箱|宛先|アドレス|受信者|수신자|주소|получател\w{0,4}|"
     r"адрес\w{0,3}|ящик\w{0,3})[^\x00-\x7f]{0,12}\W{0,4}\s*$",
+    r"(?:nicht an|no se (?:ha entregado|ha podido entregar|pudo entregar) a|n['’]a pas (?:pu être |été )"
+    r"(?:remis|distribué|envoyé|transmis)e? à|non è stato (?:recapitato|consegnato|inviato) a|"
+    r"não (?:foi|pôde ser) entregue a|niet (?:bezorgd|afgeleverd) (?:aan|bij))\W{0,4}\s*$",
     r"(?:empfänger|adresse|destinataire|destinatario|dirección|indirizzo|ontvanger|adres|"
     r"odbiorca)\w{0,3}\W{0,4}\s*$",
 )
@@ -539,7 +542,7 @@ FAILURE_WORDS = any_of(
     r"unavailable|deferred|suspended|does(?: not|n't)|bounce",
     r"did not|malformed|incorrect|illegal|moved|no (?:mailbox|mail ?box|user|account|route|mx|such)|"
     r"wasn.t found|could not be found|aborted|delay|isn't|not active|blocked|spam|too (?:big|large)",
-    r"не |ошибк|不|無法|无法|できま|ありません|존재|없|nicht|inconnu|introuvable|no existe|non |não|"
+    r"не |ошибк|不|無法|无法|できま|ありません|존재|없|nicht|inconnu|introuvable|no existe|no se |non |não|"
     r"niet|nie ",
 )
 

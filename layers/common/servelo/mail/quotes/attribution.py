@@ -33,7 +33,7 @@ _EDGE = (
     "\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069"
 )
 _ENTITIES = (("&lt;", "<"), ("&gt;", ">"), ("&quot;", '"'), ("&nbsp;", " "), ("&#39;", "'"), ("&amp;", "&"))
-_COLONS = (":", "：", "︓", "៖")
+_COLONS = (":", "：", "︓", "៖", "՝")
 # Signs without width that programs put around names and dates in languages written from right to left.
 _INVISIBLE = dict.fromkeys(
     map(ord, "\u200b\u200e\u200f\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069")
@@ -133,11 +133,16 @@ def may_end(line: str) -> bool:
         tail = line[-24:].casefold().rsplit(None, 1)
         if tail and tail[-1].strip(_AROUND_LAST) in _last_words():
             return True
+    if line[0] == '"' and _NEXTCLOUD.match(line[: MAX_CHARS // 3]):
+        return True
     if ("GMT" in line or "UTC" in line) and (last.isdecimal() or last.isalpha()):
         return _ISO_START.match(line.lstrip(_TRIM_SIMPLE)[:32]) is not None
     return False
 
 
+_NEXTCLOUD = pattern(
+    r'"[^"]{1,100}" <?[^\s<>@"]{1,64}@[^\s<>@"]{1,120}>? – [^:]{4,40}\d:\d\d(?:[\s\u202f][AP]M)?$'
+)
 _MAX_DATE_LAST = 80
 _DATE_LAST = pattern(r": (\([^()]{6,70}\))$")  # "NAME skrev: (5 mars 2024 16:12)", K-9 in Swedish
 _AROUND_LAST = "()/-:"
@@ -159,7 +164,7 @@ def read(text: str) -> int:
     folded = text.casefold()
     colon = folded.endswith(_COLONS)
     if colon:
-        folded = folded.rstrip(":：︓៖ \t\xa0")
+        folded = folded.rstrip(":：︓៖՝ \t\xa0")
     # Addresses hold words too ("wrote@…"): verbs are looked for outside them.
     has_address = "@" in folded and _ADDRESS.search(folded) is not None
     outside = _ANGLES.sub(" <> ", folded) if "<" in folded or "[" in folded or "(" in folded else folded
@@ -179,7 +184,7 @@ def read(text: str) -> int:
     if colon and whole and (folded.endswith(lexicon.YOU_WROTE) or folded.startswith(lexicon.YOU_WROTE)):
         return 2 if _BATS.match(text) else 1
     if verb is None:
-        if moment and _ISO_START.match(text):
+        if moment and (_ISO_START.match(text) or _NEXTCLOUD.match(text)):
             return 2
         if not colon:
             return 0
@@ -226,7 +231,7 @@ def _is_name(text: str, before: str, after: str) -> bool:
     *before*, *after*: what stands around the verb, in ``casefold``. The name is what lies between the verb
     and the moment, or what stands before the verb.
     """
-    words = text.rstrip(":：︓៖ \t\xa0").split()
+    words = text.rstrip(":：︓៖՝ \t\xa0").split()
     left = words[: len(before.split())]
     right = words[len(words) - len(after.split()) :]
     numbered = [index for index, word in enumerate(left) if _NUMBER.search(word)]

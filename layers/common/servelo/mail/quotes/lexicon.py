@@ -66,6 +66,7 @@ WROTE: dict[str, tuple[str, ...]] = {
         "は書きました",
         "が書きました",
         "さんのメール",
+        "のメッセージ",
         "より",
         "wrote",
     ),
@@ -87,7 +88,7 @@ WROTE: dict[str, tuple[str, ...]] = {
     "my": ("ရေးခဲ့သည်", "ရေးသားခဲ့သည်", "က ရေးသားသည်"),
     "nds": ("schreven",),
     "ne": ("ले लेख्नुभयो", "लेख्नुभयो", "ले लेखे"),
-    "nl": ("schreef", "heeft geschreven", "het volgende geschreven"),
+    "nl": ("schreef", "geschreven", "heeft geschreven", "het volgende geschreven"),
     "nn": ("skreiv",),
     "no": ("skrev", "skrev følgende"),
     "oc": ("escriguèt", "a escrich"),
@@ -976,6 +977,9 @@ ORIGINAL_MESSAGE = (
     "courriel initial",
     "correo original",
     "元メール",
+    "ursprüngliche mail",
+    "replied message",
+    "messatge d’origina",
 )
 
 # How Horde begins a quotation with its headers: "----- Message from ADDRESS -----".
@@ -1301,6 +1305,14 @@ FORWARDED = (
     "videresendt e-post",
     "الرسالة المعاد توجيهها",
     "tin nhắn đã chuyển tiếp",
+    "začátek přeposílané zprávy",
+    "započni proslijeđenu poruku",
+    "továbbított levél kezdete",
+    "începe mesajul redirecționat",
+    "vidarebefordrat mejl",
+    "ileti başlangıcı",
+    "メッセージを転送",
+    "wiadomość przesłana dalej",
 )
 
 # Above these words people are asked to answer. Help desks print them; below is nothing new.
@@ -1459,6 +1471,7 @@ REPLY_ABOVE = (
     "odgovorite iznad ove linije",
     "svara ovanför denna linje",
     "besvar venligst over denne linie",
+    "write above this line to post a reply",
 )
 
 # Beginnings of the words that such a line is made of between rules ("--- … ---"), in the wording of any help
@@ -1756,6 +1769,18 @@ SENT_FROM_STARTS = (
     "sendita el",
     "dërguar nga",
     "enviado desde mi dispositivo android",
+    "مُرسل من",
+    "skaff deg outlook",
+    "az ios outlook",
+    "az android outlook",
+    "ios için outlook",
+    "android için outlook",
+    "ios용 outlook",
+    "android용 outlook",
+    "发送自",
+    "mit meinem",
+    "download typeapp",
+    "envoyé avec mon",
 )
 SENT_FROM_ENDS = (
     "から送信",
@@ -1964,6 +1989,14 @@ DEVICES = (
     "surface",
     "kindle",
     "chromebook",
+    "delta chat",
+    "spike",
+    "fairemail",
+    "newton",
+    "virgilio",
+    "poczta",
+    "네이버",
+    "libero",
 )
 
 # Lines that open a footer which no author writes: mailing lists, virus scanners.
@@ -2000,5 +2033,7 @@ FOOTER_LINES = (
     "questa e-mail è stata controllata",
     "este e-mail foi verificado",
     "for additional commands, e-mail:",
+    "reply to this email directly or view it on",
+    "[non-text portions of this message have been removed]",
 )
 LIST_WORDS = ("mailing list", "mailinglist", "liste de diffusion", "lista de correo", "mailingliste")

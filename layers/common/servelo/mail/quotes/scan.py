@@ -359,7 +359,10 @@ def _flags(mail: Lines, start: int, markers: tuple[str, ...]) -> bytearray:
                             and len(text) > 3
                             and (
                                 header_block.field(text) is not None
-                                or (("GMT" in text or "UTC" in text) and attribution.may_end(text))
+                                or (
+                                    (text[0] == '"' or "GMT" in text or "UTC" in text)
+                                    and attribution.may_end(text)
+                                )
                             )
                         )
                         or (not before and len(text) <= device and signature.sent_words(text) != "")
