@@ -18,7 +18,7 @@ import re
 from functools import lru_cache
 
 from servelo.mail.inbound_mail import ReplyBody
-from servelo.mail.quotes import attribution, lexicon, separators, signature
+from servelo.mail.quotes import attribution, inserted, lexicon, separators, signature
 from servelo.mail.quotes.scan import BUDGET, INVISIBLE, Lines, find_parting
 from servelo.patterns import pattern
 
@@ -65,7 +65,19 @@ def part_words(text: str, html: str = "") -> ReplyBody:
 
 
 def _part(text: str, html: str, *, words_only: bool = False, rendered: str | None = None) -> ReplyBody:
-    text = text[:MAX_CHARS]
+    text, armour = inserted.without_armour(text[:MAX_CHARS])
+    body = _parted(text, html, words_only=words_only, rendered=rendered)
+    lines = body.new_text.split("\n", inserted.MAX_LINES)
+    behind = inserted.warning(lines)
+    if not armour and not behind:
+        return body
+    aside = [armour, *lines[:behind], body.signature]
+    return ReplyBody(
+        _joined(lines[behind:]), body.quoted_text, "\n".join(part for part in aside if part.strip())
+    )
+
+
+def _parted(text: str, html: str, *, words_only: bool, rendered: str | None) -> ReplyBody:
     if text.count("\n") + text.count("\r") > MANY_LINES:
         text = _BLANK_RUN.sub(_shortened, text)
     has_text = bool(text.strip(INVISIBLE + "\r\n"))

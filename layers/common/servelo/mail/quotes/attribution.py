@@ -416,6 +416,8 @@ def glued(line: str, below: str = "") -> int:
     if begins(normalised(line)):
         return -1
     for match in islice(_GLUED.finditer(line[:2000]), 4):
-        if match.start() and read(line[match.start() :] + " " + below) == 2:
+        found = line[match.start() :] + " " + below
+        # With neither a time nor an address it is the author's next sentence.
+        if match.start() and read(found) == 2 and ("@" in found or _TIME.search(found)):
             return match.start()
     return -1

@@ -25,6 +25,7 @@ _MAX_DATED = 200  # of a line that may be a date by a name that is not known
 _EDGE = " \t\xa0*_>|\u200b\u200e\u200f\u202a\u202b\u202c\u2066\u2067\u2068\u2069\ufeff•"
 _EDGES = frozenset(_EDGE)
 _ADDRESS = pattern(r"[^\s<>@]@[^\s<>@]")
+_ACCOUNT = pattern(r"\d(?:[ .-]?\d){3}")  # of a bank, a telephone: no name of a sender
 _CLOCK = pattern(r"\d{1,2}:\d{2}")
 _DASHED = pattern(r"^(?:>\s?)*[\s*_\-=—–‐-―]+$")
 
@@ -173,6 +174,8 @@ def read(lines: Sequence[str], start: int, *, lenient: bool = False) -> int:
     if len(strong) < 2:
         return start
     address = any(_ADDRESS.search(roles.get(role, "")) for role in ("from", "to", "other"))
+    if not address and any(_ACCOUNT.search(roles.get(role, "")) for role in ("from", "to")):
+        return start
     if sent:
         dated = attribution.has_moment(roles["date"])
     elif "date" in roles:
