@@ -2103,7 +2103,8 @@ THIS_MAIL = tuple(
         "ce_courriel ce_message ce_mail este_correo este_mensaje este_e-mail esta_mensagem questa_e-mail "
         "questa_email questa_mail questo_messaggio deze_e-mail deze_mail dit_bericht ta_wiadomość "
         "denne_e-mail denne_mail denne_besked denne_meldingen denne_e-posten detta_mejl "
-        "detta_e-postmeddelande detta_meddelande tämä_viesti tämä_sähköposti tato_zpráva tento_e-mail ez_az_üzenet bu_e-posta "
+        "detta_e-postmeddelande detta_meddelande tämä_viesti tämä_sähköposti tato_zpráva "
+        "tento_e-mail ez_az_üzenet bu_e-posta "
         "это_письмо это_сообщение このメール 此邮件 本邮件 该邮件 此郵件 本郵件 該郵件"
     ).split()
 )
