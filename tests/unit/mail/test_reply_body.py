@@ -199,6 +199,9 @@ def test_a_sentence_that_says_who_wrote_when_stays_above_unmarked_words(text):
         "Ann Lee <ann@example.com> skrev: (5 mars 2024 16:12)",  # K-9
         "Երք, Մրտ 12, 2024, 10:15 Ann Lee <ann@example.com> գրել է՝",
         "Tue Mar 05 16:12:33 2024, alee wrote:",  # as Request Tracker writes dates
+        '"Ann Lee" <ann@example.com> wrote in message\nnews:OxY3kq2uFHA.1132@TK2MSFTNGP10.example...',
+        '"Ann Lee" <ann@example.com> schrieb im Newsbeitrag news:cd12$ab$1@news.example...',
+        '"Ann Lee" <ann@example.com> сообщил/сообщила в новостях следующее:\nnews:cd12@news.example...',
     ],
 )
 def test_attributions_of_other_programs_part_a_mail_without_marks(line):
@@ -217,6 +220,13 @@ def test_attributions_of_other_programs_part_a_mail_without_marks(line):
 def test_a_forward_of_apple_mail_is_kept(line):
     text = f"{WORDS}\n\n{line}\n\nFrom: Ann Lee <ann@example.com>\nDate: 2.1.2024 12:05\n\nDid it work?"
     assert text == part_reply(text).new_text
+
+
+def test_a_sender_in_a_paragraph_of_its_own_belongs_to_the_table_of_lotus_notes():
+    rows = "<tr><td>To</td><td>Bob Ray/US/Firm@Firm</td></tr><tr><td>Subject</td><td>Printer</td></tr>"
+    sender = "<p><b>Ann Lee/IN/Firm</b></p><p>08/23/2007 11:15 AM</p>"
+    html = f"{HTML_WORDS}<br>{sender}<table>{rows}</table><br><tt>Did it work?</tt>"
+    assert WORDS == part_reply("", html).new_text
 
 
 def test_letters_in_pieces_and_the_capital_i_of_turkish_are_read():

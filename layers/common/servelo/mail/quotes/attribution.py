@@ -133,6 +133,8 @@ def may_end(line: str) -> bool:
         tail = line[-24:].casefold().rsplit(None, 1)
         if tail and tail[-1].strip(_AROUND_LAST) in _last_words():
             return True
+    if "news:" in line[-_MAX_NEWS:] and _IN_NEWS.search(line[-_MAX_NEWS:]):
+        return True
     if line[0] == '"' and _NEXTCLOUD.match(line[: MAX_CHARS // 3]):
         return True
     if ("GMT" in line or "UTC" in line) and (last.isdecimal() or last.isalpha()):
@@ -143,6 +145,9 @@ def may_end(line: str) -> bool:
 _NEXTCLOUD = pattern(
     r'"[^"]{1,100}" <?[^\s<>@"]{1,64}@[^\s<>@"]{1,120}>? – [^:]{4,40}\d:\d\d(?:[\s\u202f][AP]M)?$'
 )
+_MAX_NEWS = 200
+# Outlook Express: '"NAME" <ADDRESS> wrote in message news:ID...', in its languages "im Newsbeitrag news:…".
+_IN_NEWS = pattern(r"(?:^|\s)<?news:\s?[^\s<>@]{1,90}@[^\s<>@]{1,90}>?:?$")
 _MAX_DATE_LAST = 80
 _DATE_LAST = pattern(r": (\([^()]{6,70}\))$")  # "NAME skrev: (5 mars 2024 16:12)", K-9 in Swedish
 _AROUND_LAST = "()/-:"
@@ -159,6 +164,8 @@ def read(text: str) -> int:
     text = normalised(text)
     if not 6 <= len(text) <= MAX_CHARS:
         return 0
+    if "news:" in text[-_MAX_NEWS:]:
+        text = _IN_NEWS.sub(":", text)
     if text[-1] == ")":
         text = _DATE_LAST.sub(r" \1:", text)
     folded = text.casefold()

@@ -360,7 +360,7 @@ def _flags(mail: Lines, start: int, markers: tuple[str, ...]) -> bytearray:
                             and (
                                 header_block.field(text) is not None
                                 or (
-                                    (text[0] == '"' or "GMT" in text or "UTC" in text)
+                                    (text[0] == '"' or "news:" in text or "GMT" in text or "UTC" in text)
                                     and attribution.may_end(text)
                                 )
                             )
@@ -692,7 +692,7 @@ def _notes_header(mail: Lines, index: int) -> int:
     for above in range(index - 1, max(-1, index - 6), -1):
         text = shown[above]
         if not text:
-            if dated and not (mail.html and above and "@" in shown[above - 1]):
+            if dated and not (mail.html and above and _is_notes_name(shown[above - 1])):
                 break
             continue
         if mail.html and "  " in text:
@@ -702,6 +702,13 @@ def _notes_header(mail: Lines, index: int) -> int:
         dated = dated or attribution.has_moment(text)
         first = above
     return first if dated else -1
+
+
+_NOTES_NAME = pattern(r"[^\W\d_][^/@.!?:]{1,60}(?:/[^/\s.!?:][^/.!?:]{0,30}){1,4}")  # "Ann Lee/Sales/Firm"
+
+
+def _is_notes_name(text: str) -> bool:
+    return "@" in text or _NOTES_NAME.fullmatch(text[:200]) is not None
 
 
 def _attribution_start(mail: Lines, index: int) -> int:
