@@ -107,10 +107,24 @@ def test_utf_8_is_seen_behind_any_label_even_if_its_last_character_is_cut(text: 
 
 
 @pytest.mark.parametrize(
+    ("text", "codec"),
+    [("通知-电话", "gb18030"), ("专业电话", "gb18030"), ("테스트 타타", "cp949"), ("แพง แทน เอง", "cp874")],
+)
+def test_short_words_without_a_label_are_read_by_the_charset_of_the_mails_text(text: str, codec: str) -> None:
+    assert charset.decode(text.encode(codec), "", codec)[0] == text
+
+
+@pytest.mark.parametrize(
     ("text", "label"),
     [
         ("什么 谢谢 谢谢", "gb2312"),  # GBK, and UTF-8 of other letters
         ("联通公司", "gb2312"),
+        ("ФОТО ЧАТ", "iso-8859-5"),
+        ("ні ці тіні", "koi8-u"),
+        ("тип чин цинк", "ibm866"),
+        ("ЦІЛІ ТІ", "windows-1251"),
+        ("όλα ότι έλα", "cp737"),
+        ("اگر-شک-تک", "windows-1256"),
         ("แพง แพง แดง", "tis-620"),
         ("ТО ТО", "iso-8859-5"),
     ],

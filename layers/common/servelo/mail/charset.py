@@ -242,7 +242,14 @@ _WINDOWS = {
 }
 _C1_BYTES = bytes(range(0x80, 0xA0))
 _ONE_BYTE = frozenset(("cp1252", "cp1254", "cp1250", "iso8859-2", "iso8859-15"))
-_EAST_ASIAN = frozenset(("gb18030", "big5hkscs", "cp949", "cp932", "euc_jp", "cp874"))
+# Whose short words happen to be UTF-8: of two octets a letter, or with letters where UTF-8 goes on.
+_LIKE_UTF8 = frozenset(
+    (
+        "gb18030 big5hkscs cp949 cp932 euc_jp cp874 iso8859-5 cp437 cp737 cp775 cp850 cp852 cp855 cp857 "
+        "cp862 cp866 cp1125"
+    ).split()
+)
+MANY_LETTERS = 10
 _NOT_ASCII = frozenset(
     ("hz", "utf-16", "utf-16-le", "utf-16-be", "utf-32", "iso2022_kr", "cp037", "cp500", "cp1140")
 )
@@ -371,17 +378,45 @@ def _mostly_utf8(data: bytes) -> bool:
 def _is_surely_utf8(data: bytes, codec: str) -> bool:
     """Whether *data* is UTF-8, but for a few faults, and can hardly be what *codec* says (``""``: nothing).
 
-    In a charset of one octet three different letters that happen to be UTF-8, and few beside them that are
-    none, do not occur; in one of two octets one pair of eight is UTF-8 by chance, and Thai has short words
-    that are, so there it takes more of them.
+    Words in other charsets happen to be UTF-8 too: then of letters of several scripts, where a text has those
+    of one. Of a charset of two octets one pair in eight is UTF-8, so there it takes more of them.
     """
     if codec in _NOT_ASCII:
         return False
     high, sound = _sound_utf8(data[:65536])
     octets = sum(map(len, sound))
-    if codec in _EAST_ASIAN:
-        return octets * 10 >= high * 9 and len(set(sound)) > 5
-    return octets * 5 >= high * 4 and len(set(sound)) > 2
+    if octets * 10 < high * 8:
+        return False
+    letters = {letter: _script(letter) for letter in set(b"".join(sound).decode("utf-8", "ignore"))}
+    scripts = Counter(script for script in letters.values() if script)
+    most = max(scripts.values(), default=0)
+    least = 6 if codec in _LIKE_UTF8 else 3
+    if most < MANY_LETTERS and not _is_cut_utf8(data):
+        return False  # in the charset of the label there would be no fault
+    return most >= least and most * 10 >= scripts.total() * 9
+
+
+def _is_cut_utf8(data: bytes) -> bool:
+    """Whether *data* is UTF-8 up to its last character."""
+    try:
+        data.decode()
+    except UnicodeDecodeError as error:
+        return error.start >= len(data) - 3 and error.reason == "unexpected end of data"
+    return True
+
+
+def _script(letter: str) -> int:
+    """Return a number for the script of *letter*, 0 for signs that go with any."""
+    code = ord(letter)
+    if code < 0xC0 or 0x2000 <= code < 0x2C00 or 0x3000 <= code < 0x3040 or code >= 0x1F000:
+        return 0
+    if code < 0x250 or 0x1E00 <= code < 0x1F00:
+        return 1  # Latin
+    if 0x3040 <= code < 0xA000 or 0xAC00 <= code < 0xD7A4 or 0xF900 <= code < 0xFB00 or code >= 0xFF00:
+        return 2  # East Asian
+    if 0x600 <= code < 0x780 or 0xFB50 <= code < 0xFF00:
+        return 3  # Arabic
+    return code >> 8 if code < 0x900 else code >> 7
 
 
 def _sound_utf8(data: bytes) -> tuple[int, list[bytes]]:
@@ -393,7 +428,8 @@ _ASCII = bytes(range(128))
 _ASCII_SIGNS = bytes(byte for byte in _ASCII if not chr(byte).isalpha())
 _HIGH = bytes(range(128, 256))
 _UTF8_CHAR = pattern(
-    rb"[\xc2-\xdf][\x80-\xbf]|\xe0[\xa0-\xbf][\x80-\xbf]|[\xe1-\xef][\x80-\xbf]{2}|[\xf0-\xf4][\x80-\xbf]{3}"
+    rb"[\xc2-\xdf][\x80-\xbf]|\xe0[\xa0-\xbf][\x80-\xbf]|[\xe1-\xec\xee\xef][\x80-\xbf]{2}"
+    rb"|\xed[\x80-\x9f][\x80-\xbf]|[\xf0-\xf4][\x80-\xbf]{3}"
 )
 
 

@@ -55,12 +55,20 @@ _GLUED = pattern(
 
 
 @lru_cache(maxsize=1)
+def _weak_verbs() -> frozenset[str]:
+    """The verbs that an author's sentence may end in as well."""
+    return frozenset(verb.casefold() for verbs in lexicon.WROTE_LIKE_AUTHORS.values() for verb in verbs)
+
+
+@lru_cache(maxsize=1)
 def _verbs() -> tuple[tuple[str, tuple[tuple[str, bool], ...]], ...]:
     """Verbs of writing, below the shortest verb that stands in each ("napsal" in "napsala je").
 
     Each with whether it may touch the name before it: some scripts part no words.
     """
-    words = {verb.casefold().rstrip(":") for verbs in lexicon.WROTE.values() for verb in verbs}
+    words = {
+        verb.casefold().rstrip(":") for verbs in lexicon.WROTE.values() for verb in verbs
+    } | _weak_verbs()
     below: dict[str, list[tuple[str, bool]]] = {}
     for verb in sorted(words, key=len):
         shortest = next((short for short in below if short in verb), verb)
@@ -167,7 +175,7 @@ def read(text: str) -> int:
     if "news:" in text[-_MAX_NEWS:]:
         text = _IN_NEWS.sub(":", text)
     if text[-1] == ")":
-        text = _DATE_LAST.sub(r" \1:", text)
+        text = _DATE_LAST.sub(_date_first, text)
     folded = text.casefold()
     colon = folded.endswith(_COLONS)
     if colon:
@@ -186,13 +194,22 @@ def read(text: str) -> int:
     verb = _last_verb(outside)
     if colon and has_time and _RUSSIAN_BAT.match(text):
         return 2
+    if (
+        colon
+        and has_address
+        and folded.startswith(lexicon.QUOTING_ADDRESS)
+        and len(_WORD.findall(outside)) <= 8
+    ):
+        return 1
     if colon and folded.startswith(lexicon.QUOTING) and len(_WORD.findall(outside)) <= 8:
         return 1
     if colon and whole and (folded.endswith(lexicon.YOU_WROTE) or folded.startswith(lexicon.YOU_WROTE)):
         return 2 if _BATS.match(text) else 1
     if verb is None:
-        if moment and (_ISO_START.match(text) or _NEXTCLOUD.match(text)):
+        if moment and _ISO_START.match(text):
             return 2
+        if moment and _NEXTCLOUD.match(text):
+            return 1  # so are people listed with their duties
         if not colon:
             return 0
         # Yandex, mail.ru, Gmail in Japanese: "26.06.2014, 14:41, "Name" <address>:"; Atmail: "On Tue 05/03/24
@@ -204,6 +221,10 @@ def read(text: str) -> int:
     start, end = verb
     if _two_sentences(text):
         return 0
+    if not has_address and outside[start:end] in _weak_verbs():
+        before, after = outside[:start].strip(" ,;:—-"), outside[end:].strip(" ,;:—-")
+        named = colon and whole and _is_name(text, before, after, least=2)
+        return 1 if named and len(_WORD.findall(outside)) <= 12 else 0
     before, after = outside[:start].strip(" ,;:—-"), outside[end:].strip(" ,;:—-")
     if _of_oneself(outside[max(0, start - 12) : end + 8]) and not _BATS.match(text):
         return 0
@@ -220,7 +241,10 @@ def read(text: str) -> int:
         return 2 if len(_WORD.findall(outside)) <= 40 else 0
     if not moment:
         # "Greta Holm wrote:", which counts only right above what is marked as quoted.
-        return 1 if colon and not (before and after) and _is_name(text, before, after) else 0
+        if not colon or (before and after):
+            return 0
+        alone = not after and _NAME_ALONE.match(text) is not None
+        return 1 if alone or _is_name(text, before, after, least=2, most=3) else 0
     # No address: the words beside the moment must look like a name.
     words = len(_WORD.findall(before)) + len(_WORD.findall(after))
     if not begins(outside):
@@ -232,23 +256,42 @@ def read(text: str) -> int:
     return 2 if words <= (16 if has_time else 9) else 0
 
 
-def _is_name(text: str, before: str, after: str) -> bool:
+def _words_of(text: str) -> list[str]:
+    return text.replace("，", " ").replace("、", " ").split()
+
+
+def _date_first(found: re.Match[str]) -> str:
+    """Return the moment in brackets of "NAME skrev: (5 mars 2024 16:12)" before a colon, else all of it."""
+    inner = found[1]
+    return f" {inner}:" if is_timestamp(inner) and len(_WORD.findall(inner)) <= 4 else found[0]
+
+
+def _is_name(text: str, before: str, after: str, *, least: int = 0, most: int = 5) -> bool:
     """Whether a name stands beside the verb of *text*, which ends in a colon and has no address.
 
     *before*, *after*: what stands around the verb, in ``casefold``. The name is what lies between the verb
-    and the moment, or what stands before the verb.
+    and the moment, or what stands before the verb. *least*: words of it that must begin with a capital
+    letter, which many scripts have not.
     """
-    words = text.rstrip(":：︓៖՝ \t\xa0").split()
-    left = words[: len(before.split())]
-    right = words[len(words) - len(after.split()) :]
+    words = _words_of(text.rstrip(":：︓៖՝ \t\xa0"))
+    left = words[: len(_words_of(before))]
+    right = words[len(words) - len(_words_of(after)) :]
     numbered = [index for index, word in enumerate(left) if _NUMBER.search(word)]
     if numbered:
         name = right or left[numbered[-1] + 1 :]
+        if not any(word[0].isupper() for word in name):
+            name = left[: numbered[0]]  # "NAME 이(가) 24. 3. 5. 오후 4:12 에 쓴 글:"
     else:
         name = left or list(takewhile(lambda word: not _NUMBER.search(word), right))
-    name = [word for word in name if not _ZONE.fullmatch(word)]
-    return 0 < len(name) <= 5 and all(
-        (word[0].isalpha() and not word[0].islower()) or word.casefold() in lexicon.PARTICLES for word in name
+    name = [word for word in name if word.strip("(),") not in _ZONES]
+    capital = sum(word[0].isupper() for word in name)
+    return (
+        0 < len(name) <= most
+        and capital >= least
+        and all(
+            (word[0].isalpha() and not word[0].islower()) or word.casefold() in lexicon.PARTICLES
+            for word in name
+        )
     )
 
 
@@ -263,7 +306,11 @@ def _of_oneself(folded: str) -> bool:
     return False
 
 
-_ZONE = pattern(r"[(]?(?:[A-Z]{3,5}|[A-Z]{3}[+-]\d{1,4})[),]*")
+_ZONES = frozenset(
+    "CET CEST MEZ MESZ GMT UTC BST WET WEST EET EEST MSK EST EDT CST CDT MST MDT PST PDT IST JST KST HKT SGT "
+    "AEST AEDT NZST NZDT".split()
+)
+_NAME_ALONE = pattern(r"(?:[^\W\d_a-z][\w.'’-]*[ \t]){1,3}[^\W\d_]+(?:[ \t][^\W\d_]+)?\s*[:：]$")
 _ATMAIL = pattern(r"On [^\W\d_]{2,12}\.? \d\d?/\d\d?/\d{2,4} +\d\d?:\d\d ?, [^@]{1,120}@[^\s@]{1,120} sent:$")
 # Not behind another point: "Prof. Dr. phil. Anna Huber".
 _BOUNDARY = pattern(r"(?<!\. )(?<!\w)([^\W\d_])[^\W\d_]{4,}\. +([^\W\d_])")  # not "prof. Anna Nowak"
@@ -280,7 +327,8 @@ def _two_sentences(text: str) -> bool:
 def is_sure(text: str) -> bool:
     """Whether *text*, read as an attribution, may part a mail where no marked quotation follows."""
     core = normalised(text)
-    return ("<" in core and not core.casefold().startswith(lexicon.QUOTING)) or read(text) == 2
+    named = "<" in core and not core.casefold().startswith(lexicon.QUOTING) and not _NEXTCLOUD.match(core)
+    return named or read(text) == 2
 
 
 def is_groupwise(text: str) -> bool:
@@ -319,8 +367,9 @@ def is_timestamp(text: str, *, loose: bool = True) -> bool:
 
 def has_verb(text: str) -> bool:
     """Whether *text*, of which the end is looked at, holds a verb of writing outside addresses."""
-    text = text[-2 * MAX_CHARS :]
-    return _last_verb(_ADDRESS.sub(" @ ", _ANGLES.sub(" <> ", text.casefold()))) is not None
+    outside = _ADDRESS.sub(" @ ", _ANGLES.sub(" <> ", text[-2 * MAX_CHARS :].casefold()))
+    verb = _last_verb(outside)
+    return verb is not None and outside[slice(*verb)] not in _weak_verbs()
 
 
 def looks_introducing(text: str) -> bool:
@@ -415,16 +464,16 @@ def looks_loose(text: str) -> bool:
     return colon and numbers >= 3 and _TIME.search(text) is not None and len(_WORD.findall(text)) <= 20
 
 
-def glued(line: str, below: str = "") -> int:
+def glued(line: str, below: str = "", *, marked: bool = False) -> int:
     """Return where in *line* an attribution begins behind the author's words, else -1.
 
-    *below* is what of the attribution stands on the next lines, joined.
+    *below* is what of the attribution stands on the next lines, joined; *marked*: a marked quotation follows.
     """
     if begins(normalised(line)):
         return -1
     for match in islice(_GLUED.finditer(line[:2000]), 4):
         found = line[match.start() :] + " " + below
         # With neither a time nor an address it is the author's next sentence.
-        if match.start() and read(found) == 2 and ("@" in found or _TIME.search(found)):
+        if match.start() and read(found) == 2 and (marked or "@" in found or _TIME.search(found)):
             return match.start()
     return -1

@@ -25,7 +25,8 @@ _MAX_DATED = 200  # of a line that may be a date by a name that is not known
 _EDGE = " \t\xa0*_>|\u200b\u200e\u200f\u202a\u202b\u202c\u2066\u2067\u2068\u2069\ufeff•"
 _EDGES = frozenset(_EDGE)
 _ADDRESS = pattern(r"[^\s<>@]@[^\s<>@]")
-_ACCOUNT = pattern(r"\d(?:[ .-]?\d){3}")  # of a bank, a telephone: no name of a sender
+_ACCOUNT = pattern(r"\d(?:[ .-]?\d){7}")  # of a bank, a telephone: no name of a sender
+_PIECES = pattern("[\u0300-\u036f]")
 _CLOCK = pattern(r"\d{1,2}:\d{2}")
 _DASHED = pattern(r"^(?:>\s?)*[\s*_\-=—–‐-―]+$")
 
@@ -33,12 +34,28 @@ _DASHED = pattern(r"^(?:>\s?)*[\s*_\-=—–‐-―]+$")
 @lru_cache(maxsize=1)
 def _roles() -> dict[str, str]:
     roles: dict[str, str] = {}
-    for role, languages in lexicon.HEADER_NAMES.items():
-        for names in languages.values():
-            for name in names:
-                roles.setdefault(name.replace("_", " ").rstrip(":").casefold(), role)
+    for table in (lexicon.HEADER_NAMES, lexicon.HEADER_NAMES_BESIDE_ADDRESSES):
+        for role, languages in table.items():
+            for names in languages.values():
+                for name in names:
+                    roles.setdefault(name.replace("_", " ").rstrip(":").casefold(), role)
     # Letters that stand for several: "de" is from in French, "a" is to.
     return roles
+
+
+@lru_cache(maxsize=1)
+def _weak_names() -> frozenset[str]:
+    """The names of fields that count only where the sender has an address."""
+    tables = lexicon.HEADER_NAMES_BESIDE_ADDRESSES.values()
+    return frozenset(
+        name.casefold() for languages in tables for names in languages.values() for name in names
+    )
+
+
+def _is_weak(line: str) -> bool:
+    """Whether the field *line* has a name that counts only where the sender has an address."""
+    label = line[:60].partition("\uff1a")[0].partition(":")[0].strip(_EDGE).casefold()
+    return (label if label.isascii() else _composed(label)) in _weak_names()
 
 
 @lru_cache(maxsize=1)
@@ -113,7 +130,9 @@ def field(line: str) -> tuple[str, str] | None:
 
 def _composed(label: str) -> str:
     """Return *label* without letters in pieces: "a\u0308" is "ä", the "i" of Turkish loses its second dot."""
-    from unicodedata import normalize  # rare: few fields of a text have such names
+    if _PIECES.search(label) is None:
+        return label
+    from unicodedata import normalize  # rare: few programs write such
 
     return normalize("NFC", label.replace("\u0307", ""))
 
@@ -175,6 +194,8 @@ def read(lines: Sequence[str], start: int, *, lenient: bool = False) -> int:
         return start
     address = any(_ADDRESS.search(roles.get(role, "")) for role in ("from", "to", "other"))
     if not address and any(_ACCOUNT.search(roles.get(role, "")) for role in ("from", "to")):
+        return start
+    if not _ADDRESS.search(roles.get("from", "")) and any(map(_is_weak, lines[start:end])):
         return start
     if sent:
         dated = attribution.has_moment(roles["date"])

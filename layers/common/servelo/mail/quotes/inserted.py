@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from functools import lru_cache
 
 from servelo.mail.quotes import lexicon, separators
 from servelo.patterns import pattern
@@ -15,9 +16,7 @@ _SIGNED, _SIGNATURE, _END = (
 )
 _ARMOUR = pattern(rf"\s*{_SIGNED}[ \t]*\r?\n(?:[A-Za-z-]{{1,30}}:[^\n]{{0,300}}\n){{0,8}}(?:[ \t]*\r?\n|$)")
 _DASH_ESCAPED = pattern(r"^- (?=-|From )", re.M)
-_FIRST_PERSON = pattern(
-    r"\b(?:i|my|me|we|us|ich|mir|mich|wir|moi|nous|mein\w{0,2}|je|mon|ma|mes|yo|mi|mis|io|mio|mia|ik|mijn|jag|eu|meus?)\b"
-)
+_SENTENCE_END = pattern(r"[.!。！](?=\s|$)|\n|(?<=\w)\](?=\s)")
 
 
 def without_armour(text: str) -> tuple[str, str]:
@@ -35,44 +34,74 @@ def without_armour(text: str) -> tuple[str, str]:
         return text, ""
     end += len(_END)
     words = _DASH_ESCAPED.sub("", text[begun.end() : start + 1])
+    if not (words + text[end:]).strip():
+        return text, ""
     armour = begun[0].strip() + "\n" + text[start + 1 : end]
     return words + text[end:], armour.replace("\r\n", "\n")
 
 
-def _tells(text: str) -> bool:
-    """Whether *text*, in ``casefold``, says of this mail that it came from outside."""
-    if any(words in text for words in lexicon.GATEWAY_MARKS):
-        return True
-    if "@" in text and any(words in text for words in lexicon.SAFETY_TIPS):
-        return True
-    return any(words in text for words in lexicon.FROM_OUTSIDE) and any(
-        words in text for words in lexicon.THIS_MAIL
+@lru_cache(maxsize=1)
+def _sentences() -> tuple[re.Pattern[str], re.Pattern[str], re.Pattern[str]]:
+    """Return patterns: a sentence that says it, a whole tip about a new sender, a title or an advice."""
+    outside = "|".join((*lexicon.FROM_OUTSIDE.values(), lexicon.THIS_IS_EXTERNAL))
+    tips = "|".join(lexicon.SAFETY_TIPS.values())
+    advice = "|".join((lexicon.WARNINGS, *lexicon.ADVICE.values()))
+    link = r"\W{0,4}(?:https?://aka\.ms/\S{1,60})?\W{0,4}"
+    return (
+        re.compile(rf"(?:{lexicon.WARNINGS}[\W_]{{1,6}})?(?:{outside})"),
+        re.compile(rf"(?:{tips})\s?\S{{1,64}}@\S{{1,190}}(?:\s+(?:{lexicon.LEARN_MORE}){link})?"),
+        re.compile(advice),
     )
+
+
+def _sort(line: str) -> str:
+    """Return "tells" when *line* is a warning's and says of what, "warns" when it is one's, else ``""``."""
+    text = line.strip(_AROUND).casefold().replace("**", "")
+    if any(mark in text for mark in lexicon.GATEWAY_MARKS) and " " not in text:
+        return "tells"
+    if "?" in text or len(text) > MAX_LINE:
+        return ""
+    tells, tip, advice = _sentences()
+    if tip.fullmatch(text.rstrip(" .")):
+        return "tells"
+    found = ""
+    for sentence in _SENTENCE_END.split(text):
+        words = sentence.strip(_AROUND + ":;,")
+        if not words:
+            continue
+        if tells.fullmatch(words):
+            found = "tells"
+        elif advice.fullmatch(words):
+            found = found or "warns"
+        else:
+            return ""
+    return found
 
 
 def warning(lines: list[str]) -> int:
     """Return the index behind the warning that a gateway put above the words, 0 when there is none.
 
-    "CAUTION: This email originated from outside of the organization …", in one paragraph, each line of which
-    is a warning's. It asks nothing and speaks of nobody in the first person, and the author's words stand
-    below it.
+    "CAUTION: This email originated from outside of the organization …", in one paragraph of which each
+    sentence is one that such warnings are made of. The author's words stand below it.
     """
     behind, sure, parted = 0, False, False
     for index, line in enumerate(lines[:MAX_LINES]):
-        text = line.strip(_AROUND).casefold()
-        if not text:
+        if not line.strip(_AROUND):
             parted = sure
             continue
-        if len(text) > MAX_LINE or "?" in text or _FIRST_PERSON.search(text):
+        if behind == 0 and not _may_warn(lines[index : index + 3]):
+            return 0
+        sort = _sort(line)
+        if not sort or (parted and sort != "tells"):
             break
-        tells = _tells(text)
-        if not tells and (
-            parted
-            or not (text.rstrip(" :!]") in lexicon.WARNINGS or any(words in text for words in lexicon.ADVICE))
-        ):
-            break
-        sure = sure or tells
+        sure = sure or sort == "tells"
         behind = index + 1
     if not sure or not any(line.strip() for line in lines[behind:]):
         return 0
     return behind
+
+
+def _may_warn(lines: list[str]) -> bool:
+    """Whether one of *lines*, the first of a mail, can be a warning's. Quick: it is asked of every mail."""
+    text = " ".join([line[:MAX_LINE] for line in lines]).casefold()
+    return any(word in text for word in lexicon.OF_WARNINGS)

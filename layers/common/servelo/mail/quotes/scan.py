@@ -422,7 +422,7 @@ def _read_attribution(mail: Lines, index: int) -> tuple[int, int] | None:
     lines = mail.lines
     text = mail.shown[index]
     if len(lines[index]) <= MAX_PARTED_CHARS and mail.parted < MAX_PARTED:
-        column = attribution.glued(lines[index])
+        column = attribution.glued(lines[index], marked=_quote_follows(mail, index + 1))
         if column > 0:
             mail.part_line(index, column)
             return index + 1, index + 2

@@ -11,6 +11,7 @@ from servelo.patterns import pattern
 
 MAX_LINE = 240
 _MAX_ASKING = 120
+MIN_ASKING_SPACES = 3
 _AROUND_RULES = " \t\xa0>|*"
 MIN_MARKER = 8  # the shortest of REPLY_ABOVE
 _RULE_SIGNS = "-_=*~+#·.‐‑‒–—―─━═•"
@@ -22,6 +23,10 @@ _ZENDESK = pattern(r"^[\s>*]*##-\s?.{3,160}?\s?-##[\s*]*$")
 
 # The capital of Turkish, which ``str.casefold`` makes two characters of, and what parts words in Khmer.
 _FOLDED = {ord("İ"): "I", ord("\u200b"): None}
+
+_MESSAGE_FROM = pattern(
+    r"-{4,}+ [^@:;,]{2,90}[\s<][^\s@<>:]{1,64}@[^\s@<>:]{1,200}>?(?: [^\W\d_]{1,20})? -{4,}+$"
+)
 
 ORIGINAL, FORWARDED, BARE_ORIGINAL = "original", "forwarded", "bare original"
 
@@ -84,14 +89,6 @@ def is_marker(line: str, phrases: tuple[str, ...]) -> bool:
     return any(phrase in folded and (ruled or len(phrase) * 2 >= len(folded)) for phrase in phrases)
 
 
-@lru_cache(maxsize=1)
-def _words_above() -> tuple[tuple[tuple[str, ...], ...], ...]:
-    return tuple(
-        tuple(tuple(word.replace("_", " ") for word in words.split()) for words in languages)
-        for languages in lexicon.REPLY_ABOVE_WORDS.values()
-    )
-
-
 def may_ask(line: str) -> bool:
     """Whether words stand between rules in *line*, so that :func:`asks_above` is worth its time."""
     if not MIN_MARKER < len(line) <= _MAX_ASKING:
@@ -107,11 +104,20 @@ def may_ask(line: str) -> bool:
 def asks_above(line: str) -> bool:
     """Whether *line*, words between rules, asks to reply above it, in the wording of any help desk."""
     if _ZENDESK.match(line):
-        return True
+        core = line.strip(EDGE)
+        return core.count(" ") >= MIN_ASKING_SPACES or any(sign >= "\u0e00" for sign in core)
     folded = line.casefold()
-    return any(
-        all(any(word in folded for word in words) for words in language) for language in _words_above()
-    )
+    if "İ" in line:
+        folded = folded.replace("\u0307", "")
+    for answers, phrases in lexicon.REPLY_ABOVE_WORDS.values():
+        if any(phrase in folded for phrase in phrases):
+            words = folded.split()
+            joined = phrases[0] >= "\u0e00"  # no spaces part these words
+            return any(
+                answer in folded if joined else any(word.startswith(answer) for word in words)
+                for answer in answers.split()
+            )
+    return False
 
 
 def is_rule(line: str) -> bool:
@@ -136,7 +142,7 @@ def read(line: str) -> str:
         return ""
     if "&nbsp;" in line:
         line = line.replace("&nbsp;", "\xa0")  # so it stands in the texts of QQ Mail
-    if not line.isascii():
+    if "İ" in line or "\u200b" in line:
         line = line.translate(_FOLDED)
     edged = line[0] in EDGES
     begins = (line.lstrip(EDGE) if edged else line).casefold()
@@ -156,8 +162,11 @@ def read(line: str) -> str:
         return FORWARDED if begun or ruled or core.endswith((":", "：")) else ""
     if folded in _originals():
         return ORIGINAL if ruled else BARE_ORIGINAL
-    if folded.startswith(_PROCESSED_BY) or not _originals().isdisjoint(begins_with):
+    # Not "Original messages of the year": the phrase ends there, or a word does.
+    if folded.startswith(_PROCESSED_BY) or any(
+        phrase in _originals() and not folded[len(phrase)].isalnum() for phrase in begins_with
+    ):
         return ORIGINAL
-    if ruled and "@" in folded and folded.startswith(lexicon.MESSAGE_FROM):
+    if ruled and "@" in folded and folded.startswith(lexicon.MESSAGE_FROM) and _MESSAGE_FROM.match(line):
         return ORIGINAL
     return ""

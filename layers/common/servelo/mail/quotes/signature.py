@@ -57,7 +57,7 @@ def _by_letters() -> tuple[dict[str, tuple[str, ...]], dict[str, tuple[str, ...]
     """Return the phrases that begin sent-from lines by their first two letters, others by the last two."""
     starts, ends, _ = _sent_from()
     first: dict[str, tuple[str, ...]] = {}
-    for start in (*starts, *lexicon.GET_OUTLOOK):
+    for start in (*starts, *lexicon.GET_OUTLOOK, *lexicon.SENT_FROM_EXACT):
         first[start[:2]] = (*first.get(start[:2], ()), start)
     last: dict[str, tuple[str, ...]] = {}
     for end in (*ends, _FROM_MOBILE):
@@ -97,6 +97,8 @@ def is_sent_from(line: str) -> bool:
     text = sent_words(line)
     if not text:
         return False
+    if text.rstrip(" :") in lexicon.SENT_FROM_EXACT:
+        return True
     starts, ends, devices = _sent_from()
     if text.startswith(lexicon.GET_OUTLOOK):
         return len(text) <= 60 and text.rstrip("“”").endswith(("ios", "android", "mac"))
