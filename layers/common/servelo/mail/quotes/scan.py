@@ -852,9 +852,11 @@ def _stands_alone(mail: Lines, index: int) -> bool:
         seen += 1
         if seen > 7:
             break
-        if attribution.may_end(text) and _attribution_start(mail, i) >= 0:
-            return False
-        if attribution.read(text + " " + (shown[i + 1] if i + 1 < len(lines) else "")):
+        if attribution.may_end(text):
+            start = _attribution_start(mail, i)
+            if start >= 0 and (_quote_follows(mail, i + 1) or _parts_alone(mail, start, i + 1)):
+                return False
+        if attribution.read(text + " " + (shown[i + 1] if i + 1 < len(lines) else "")) == 2:
             return False
     return seen > 0
 
