@@ -5,11 +5,58 @@ from __future__ import annotations
 import re
 from functools import lru_cache
 
-from servelo.mail.quotes import lexicon, separators
+from servelo.mail.quotes import separators
 from servelo.patterns import pattern
 
 MAX_LINES = 12  # of a warning, blank ones among them
 MAX_LINE = 600
+GATEWAY_MARKS = ("zjqcmqryfpfptbanner",)  # of Proofpoint
+# Words one of which each warning holds in its first lines, to tell it quickly.
+OF_WARNINGS = (
+    "outside",
+    "external",
+    "often get",
+    "ausserhalb",
+    "extern",
+    "nicht oft",
+    "nicht häufig",
+    "extérieur",
+    "pas souvent",
+    "fuera",
+    "suele",
+    "a menudo",
+    "esterno",
+    "spesso",
+    "buiten",
+    "niet vaak",
+    "de fora",
+    "remetente",
+    "costuma",
+    "spoza",
+    "zewnętrzn",
+    "zewnątrz",
+    "często",
+    "utanför",
+    "inte ofta",
+    "ekstern",
+    "udefra",
+    "utenfra",
+    "uden for",
+    "utenfor",
+    "ikke ofte",
+    "ulkopuoli",
+    "mimo organizaci",
+    "externího",
+    "zvenčí",
+    "внешнего",
+    "извне",
+    "пределов",
+    "社外",
+    "外部",
+    "組織外",
+    "aka.ms/learn",
+    "pfptbanner",
+)
 _AROUND = separators.EDGE + "[]()!⚠\ufe0f "
 _SIGNED, _SIGNATURE, _END = (
     f"-----{words}-----" for words in ("BEGIN PGP SIGNED MESSAGE", "BEGIN PGP SIGNATURE", "END PGP SIGNATURE")
@@ -43,13 +90,15 @@ def without_armour(text: str) -> tuple[str, str]:
 @lru_cache(maxsize=1)
 def _sentences() -> tuple[re.Pattern[str], re.Pattern[str], re.Pattern[str]]:
     """Return patterns: a sentence that says it, a whole tip about a new sender, a title or an advice."""
-    outside = "|".join((*lexicon.FROM_OUTSIDE.values(), lexicon.THIS_IS_EXTERNAL))
-    tips = "|".join(lexicon.SAFETY_TIPS.values())
-    advice = "|".join((lexicon.WARNINGS, *lexicon.ADVICE.values()))
+    from servelo.mail.quotes import warning_words
+
+    outside = "|".join((*warning_words.FROM_OUTSIDE.values(), warning_words.THIS_IS_EXTERNAL))
+    tips = "|".join(warning_words.SAFETY_TIPS.values())
+    advice = "|".join((warning_words.TITLES, *warning_words.ADVICE.values()))
     link = r"\W{0,4}(?:https?://aka\.ms/\S{1,60})?\W{0,4}"
     return (
-        re.compile(rf"(?:{lexicon.WARNINGS}[\W_]{{1,6}})?(?:{outside})"),
-        re.compile(rf"(?:{tips})\s?\S{{1,64}}@\S{{1,190}}(?:\s+(?:{lexicon.LEARN_MORE}){link})?"),
+        re.compile(rf"(?:{warning_words.TITLES}[\W_]{{1,6}})?(?:{outside})"),
+        re.compile(rf"(?:{tips})\s?\S{{1,64}}@\S{{1,190}}(?:\s+(?:{warning_words.LEARN_MORE}){link})?"),
         re.compile(advice),
     )
 
@@ -57,7 +106,7 @@ def _sentences() -> tuple[re.Pattern[str], re.Pattern[str], re.Pattern[str]]:
 def _sort(line: str) -> str:
     """Return "tells" when *line* is a warning's and says of what, "warns" when it is one's, else ``""``."""
     text = line.strip(_AROUND).casefold().replace("**", "")
-    if any(mark in text for mark in lexicon.GATEWAY_MARKS) and " " not in text:
+    if any(mark in text for mark in GATEWAY_MARKS) and " " not in text:
         return "tells"
     if "?" in text or len(text) > MAX_LINE:
         return ""
@@ -104,4 +153,4 @@ def warning(lines: list[str]) -> int:
 def _may_warn(lines: list[str]) -> bool:
     """Whether one of *lines*, the first of a mail, can be a warning's. Quick: it is asked of every mail."""
     text = " ".join([line[:MAX_LINE] for line in lines]).casefold()
-    return any(word in text for word in lexicon.OF_WARNINGS)
+    return any(word in text for word in OF_WARNINGS)
