@@ -50,11 +50,30 @@ def test_a_warning_goes_aside_in_html_and_above_a_quotation_too():
         "The noise came from outside.\n\nAnn",
         "The mail was sent from outside our network, by a partner.\n\nAnn",
         "Please add this external email address to the list.\n\nAnn",
+        "This email was sent outside working hours.\n\nPlease answer by Friday.",
+        "This e-mail is from an external auditor.\n\nPlease answer by Friday.",
+        "Diese E-Mail kommt von außerhalb des Unternehmens. Bitte bestätigen Sie den Eingang.\n\nAnn",
+        'The banner "This email originated from outside the organization" keeps appearing.\n\nRemove it.',
+        "[EXTERNAL] This email originated from outside the organization. Hello team, the invoice.\n\nAnn",
+        "You don't often get email from anna@x.example, says Outlook above every mail.\n\nAnn",
+        "Denne besked kommer fra virksomheden.\n\nAnn",
         "Das Paket kam von einem externen Absender, den ich nicht kenne.\n\nAnn",
     ],
 )
 def test_words_of_the_author_about_such_warnings_stay(text):
     assert text == part_reply(text).new_text
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "Do not click the old link in the mail of Monday, use the new page.",
+        "Please take care of the Smith contract before Friday.",
+        "Please do not reply to this email.",
+    ],
+)
+def test_a_line_of_the_author_right_below_the_warning_stays(line):
+    assert part_reply(f"{WARNINGS[0]}\n{line}\n\nAnn").new_text == f"{line}\n\nAnn"
 
 
 def test_only_the_paragraph_of_the_warning_goes():

@@ -14,6 +14,8 @@ from servelo.mail.quotes import lexicon
 from servelo.patterns import pattern
 
 MAX_LINES = 6
+MAX_WEAK_WORDS = 10
+MAX_NAME_WORDS = 5
 MAX_CHARS = 900
 _MAX_WRITTEN = 8 * MAX_CHARS  # whatever character references stand in it: more than MAX_CHARS remain
 
@@ -45,9 +47,7 @@ _CTIME = pattern(  # as asctime() of C writes it
     r"\b(?:mon|tue|wed|thu|fri|sat|sun) (?:jan|feb|mar|apr|may|jun|jul|aug|sep|oct|nov|dec) [ \d]\d "
     r"\d\d:\d\d:\d\d \d{4}(?!\d)"
 )
-# Vowel signs of Indic scripts are no letters to ``re``; they part no words.
-_LETTERS = r"(?:[^\W\d_]|[\u0900-\u0963\u0970-\u109f\u1780-\u17d3\u200c\u200d](?<!\d))+"
-_WORD = pattern(rf"{_LETTERS}(?:[.'’-]{_LETTERS})*")
+_WORD = pattern(r"[^\W\d_]+(?:[.'’-][^\W\d_]+)*")
 _GLUED = pattern(
     r"(?:(?<!-)-{3,}+\s?+|(?<=[^\s,;:>-])\s++)"
     r"(?=(?:On|Le|Am|El|Il|Em|Op|Den|Dne|Dnia|W dniu|Pada)\s(?:[^\W\d_]{2,12}[.,]{0,2}\s){0,2}\d)"
@@ -57,7 +57,8 @@ _GLUED = pattern(
 @lru_cache(maxsize=1)
 def _weak_verbs() -> frozenset[str]:
     """The verbs that an author's sentence may end in as well."""
-    return frozenset(verb.casefold() for verbs in lexicon.WROTE_LIKE_AUTHORS.values() for verb in verbs)
+    strong = {verb.casefold() for verbs in lexicon.WROTE.values() for verb in verbs}
+    return frozenset(verb for verbs in lexicon.WROTE_LIKE_AUTHORS.values() for verb in verbs) - strong
 
 
 @lru_cache(maxsize=1)
@@ -114,7 +115,7 @@ def normalised(text: str) -> str:
         for entity, sign in _ENTITIES:
             text = text.replace(entity, sign)
     if not text.isascii():
-        text = text.translate(_INVISIBLE)
+        text = text.translate(_INVISIBLE).replace("\xa0", " ")
     return text.strip(_EDGE)
 
 
@@ -173,6 +174,8 @@ def read(text: str) -> int:
     if not 6 <= len(text) <= MAX_CHARS:
         return 0
     if "news:" in text[-_MAX_NEWS:]:
+        if "<" not in text:
+            return 0
         text = _IN_NEWS.sub(":", text)
     if text[-1] == ")":
         text = _DATE_LAST.sub(_date_first, text)
@@ -186,7 +189,8 @@ def read(text: str) -> int:
     if has_address:
         outside = _ADDRESS.sub(" @ ", outside)
     has_time = _TIME.search(outside) is not None
-    has_date = _FULL_DATE.search(outside) is not None or _CTIME.search(outside) is not None
+    in_log = _CTIME.search(outside) is not None  # so lines of logs begin, too
+    has_date = in_log or _FULL_DATE.search(outside) is not None
     has_year = has_date or _YEAR.search(outside) is not None
     numbers = len(_NUMBER.findall(outside))
     moment = (has_time and numbers >= 3) or has_date or (has_year and numbers >= 2)
@@ -221,10 +225,8 @@ def read(text: str) -> int:
     start, end = verb
     if _two_sentences(text):
         return 0
-    if not has_address and outside[start:end] in _weak_verbs():
-        before, after = outside[:start].strip(" ,;:—-"), outside[end:].strip(" ,;:—-")
-        named = colon and whole and _is_name(text, before, after, least=2)
-        return 1 if named and len(_WORD.findall(outside)) <= 12 else 0
+    if outside[start:end] in _weak_verbs():
+        return _read_weak(text, outside, verb, colon=colon, whole=whole)
     before, after = outside[:start].strip(" ,;:—-"), outside[end:].strip(" ,;:—-")
     if _of_oneself(outside[max(0, start - 12) : end + 8]) and not _BATS.match(text):
         return 0
@@ -250,10 +252,27 @@ def read(text: str) -> int:
     if not begins(outside):
         # Lotus Notes: "Name/Unit/Firm wrote on 01/02/2012 12:00:00 PM:"
         if has_date and has_time:
-            return 2 if words <= 9 else 0
+            return (1 if in_log else 2) if words <= 9 else 0
         # "martedì 5 marzo 2024 16:12 CET, NAME ha scritto:" (KMail). Authors write such sentences too.
         return 1 if colon and whole and words <= 12 and _is_name(text, before, after) else 0
-    return 2 if words <= (16 if has_time else 9) else 0
+    return (1 if in_log else 2) if words <= (16 if has_time else 9) else 0
+
+
+def _read_weak(text: str, outside: str, verb: tuple[int, int], *, colon: bool, whole: bool) -> int:
+    """As :func:`read`, where the *verb* is one in which sentences of authors end as well.
+
+    With a moment, and an address in brackets right before the verb, or a whole name above what is marked.
+    """
+    words = len(_WORD.findall(outside))
+    if not colon or words > MAX_WEAK_WORDS:
+        return 0
+    start, end = verb
+    before, after = outside[:start].rstrip(" ,;:、"), outside[end:].strip(" ,;:—-")
+    if before.endswith("<>") and not after:
+        return 2 if whole and begins(outside) else 1 if whole or words <= MAX_NAME_WORDS else 0
+    if "@" in outside or "<>" in outside or not whole:
+        return 0
+    return 1 if _is_name(text, before.strip(" ,;:—-"), after, least=2) else 0
 
 
 def _words_of(text: str) -> list[str]:
@@ -263,7 +282,8 @@ def _words_of(text: str) -> list[str]:
 def _date_first(found: re.Match[str]) -> str:
     """Return the moment in brackets of "NAME skrev: (5 mars 2024 16:12)" before a colon, else all of it."""
     inner = found[1]
-    return f" {inner}:" if is_timestamp(inner) and len(_WORD.findall(inner)) <= 4 else found[0]
+    person = "<" in found.string[: found.start()]
+    return f" {inner}:" if person and is_timestamp(inner) and len(_WORD.findall(inner)) <= 4 else found[0]
 
 
 def _is_name(text: str, before: str, after: str, *, least: int = 0, most: int = 5) -> bool:
@@ -324,11 +344,23 @@ def _two_sentences(text: str) -> bool:
     return "@" not in text and any(end[1].islower() and end[2].isupper() for end in _BOUNDARY.finditer(text))
 
 
+def is_flattened(line: str) -> bool:
+    """Whether *line* is an attribution with its marked quotation behind it: a gateway joined the lines."""
+    at = line.find(": >")
+    return 0 < at < MAX_CHARS and "@" in line[:at] and read(line[: at + 1]) == 2
+
+
 def is_sure(text: str) -> bool:
     """Whether *text*, read as an attribution, may part a mail where no marked quotation follows."""
+    if read(text) == 2:
+        return True
     core = normalised(text)
-    named = "<" in core and not core.casefold().startswith(lexicon.QUOTING) and not _NEXTCLOUD.match(core)
-    return named or read(text) == 2
+    folded = core.casefold()
+    if "<" not in core or folded.startswith((*lexicon.QUOTING, *lexicon.QUOTING_ADDRESS, *lexicon.YOU_WROTE)):
+        return False
+    outside = _ANGLES.sub(" <> ", folded)
+    verb = _last_verb(outside)
+    return verb is not None and outside[slice(*verb)] not in _weak_verbs()
 
 
 def is_groupwise(text: str) -> bool:

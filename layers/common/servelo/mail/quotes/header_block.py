@@ -25,7 +25,7 @@ _MAX_DATED = 200  # of a line that may be a date by a name that is not known
 _EDGE = " \t\xa0*_>|\u200b\u200e\u200f\u202a\u202b\u202c\u2066\u2067\u2068\u2069\ufeff•"
 _EDGES = frozenset(_EDGE)
 _ADDRESS = pattern(r"[^\s<>@]@[^\s<>@]")
-_ACCOUNT = pattern(r"\d(?:[ .-]?\d){7}")  # of a bank, a telephone: no name of a sender
+_ACCOUNT = pattern(r"\b[A-Z]{2}\d\d(?: ?\w{4}){2}|\d(?:[ .-]?\d){13}")  # of a bank: no name of a sender
 _PIECES = pattern("[\u0300-\u036f]")
 _CLOCK = pattern(r"\d{1,2}:\d{2}")
 _DASHED = pattern(r"^(?:>\s?)*[\s*_\-=—–‐-―]+$")
@@ -128,6 +128,14 @@ def field(line: str) -> tuple[str, str] | None:
     return role, line[colon + 1 : 60 + _MAX_VALUE].strip(_EDGE)
 
 
+def _is_whole(lines: Sequence[str], start: int, roles: dict[str, str]) -> bool:
+    """Whether the fields at *start* are all that programs write, below no sentence that introduces them."""
+    if not (_ADDRESS.search(roles.get("from", "")) and "subject" in roles and "date" in roles):
+        return False
+    above = next((line for line in reversed(lines[max(0, start - 2) : start]) if line.strip()), "")
+    return attribution.is_timestamp(roles["date"]) and not above.rstrip().endswith((":", "："))
+
+
 def _composed(label: str) -> str:
     """Return *label* without letters in pieces: "a\u0308" is "ä", the "i" of Turkish loses its second dot."""
     if _PIECES.search(label) is None:
@@ -195,7 +203,7 @@ def read(lines: Sequence[str], start: int, *, lenient: bool = False) -> int:
     address = any(_ADDRESS.search(roles.get(role, "")) for role in ("from", "to", "other"))
     if not address and any(_ACCOUNT.search(roles.get(role, "")) for role in ("from", "to")):
         return start
-    if not _ADDRESS.search(roles.get("from", "")) and any(map(_is_weak, lines[start:end])):
+    if any(map(_is_weak, lines[start:end])) and not _is_whole(lines, start, roles):
         return start
     if sent:
         dated = attribution.has_moment(roles["date"])

@@ -61,7 +61,8 @@ _AROUND = separators.EDGE + "[]()!⚠\ufe0f "
 _SIGNED, _SIGNATURE, _END = (
     f"-----{words}-----" for words in ("BEGIN PGP SIGNED MESSAGE", "BEGIN PGP SIGNATURE", "END PGP SIGNATURE")
 )
-_ARMOUR = pattern(rf"\s*{_SIGNED}[ \t]*\r?\n(?:[A-Za-z-]{{1,30}}:[^\n]{{0,300}}\n){{0,8}}(?:[ \t]*\r?\n|$)")
+_FIELDS = r"(?:(?:Hash|Charset|Comment|Version|MessageID|NotDashEscaped):[^\n]{0,300}\n){0,8}"
+_ARMOUR = pattern(rf"\s*{_SIGNED}[ \t]*\r?\n{_FIELDS}(?:[ \t]*\r?\n|$)")
 _DASH_ESCAPED = pattern(r"^- (?=-|From )", re.M)
 _SENTENCE_END = pattern(r"[.!。！](?=\s|$)|\n|(?<=\w)\](?=\s)")
 
@@ -98,7 +99,7 @@ def _sentences() -> tuple[re.Pattern[str], re.Pattern[str], re.Pattern[str]]:
     link = r"\W{0,4}(?:https?://aka\.ms/\S{1,60})?\W{0,4}"
     return (
         re.compile(rf"(?:{warning_words.TITLES}[\W_]{{1,6}})?(?:{outside})"),
-        re.compile(rf"(?:{tips})\s?\S{{1,64}}@\S{{1,190}}(?:\s+(?:{warning_words.LEARN_MORE}){link})?"),
+        re.compile(rf"(?:{tips})\s?\S{{1,64}}@\S{{1,190}}\s+(?:{warning_words.LEARN_MORE}){link}"),
         re.compile(advice),
     )
 

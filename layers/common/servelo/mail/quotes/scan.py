@@ -270,6 +270,11 @@ def find_parting(mail: Lines, markers: tuple[str, ...]) -> Parting:
             if end > index:
                 behind = end
                 continue
+        if ": >" in text and mail.budget > 0 and not any(shown[index + 1 : index + 1 + BLOCK]):
+            if index + BLOCK >= len(lines) and attribution.is_flattened(text):
+                mail.attribute(index, index + 1)
+                return Parting(index, "attribution")
+            mail.spend(IN_VAIN, index)
         if mail.budget > 0 and attribution.may_end(text):
             found = _read_attribution(mail, index)
             if found is not None:
@@ -363,6 +368,7 @@ def _flags(mail: Lines, start: int, markers: tuple[str, ...]) -> bytearray:
                                     (text[0] == '"' or "news:" in text or "GMT" in text or "UTC" in text)
                                     and attribution.may_end(text)
                                 )
+                                or ": >" in text
                             )
                         )
                         or (not before and len(text) <= device and signature.sent_words(text) != "")
@@ -689,10 +695,10 @@ def _notes_header(mail: Lines, index: int) -> int:
         return -1
     first = index
     dated = False
-    for above in range(index - 1, max(-1, index - 6), -1):
+    for above in range(index - 1, max(-1, index - 8), -1):
         text = shown[above]
         if not text:
-            if dated and not (mail.html and above and _is_notes_name(shown[above - 1])):
+            if dated and not (above and _is_notes_name(shown[above - 1])):
                 break
             continue
         if mail.html and "  " in text:
@@ -740,12 +746,6 @@ def _attribution_start(mail: Lines, index: int) -> int:
         if sure == 1 and best < 0:
             # A name and a verb: the moment may stand on the line above.
             best, person = start, joined
-            if attribution.is_timestamp(joined):
-                break
-        elif sure == 1 and attribution.is_timestamp(joined):
-            if _opens(mail, start, text, below):
-                best, person = start, joined
-            break
     return _with_angle(mail, best, person)[0] if best > 0 else best
 
 

@@ -24,9 +24,8 @@ _ZENDESK = pattern(r"^[\s>*]*##-\s?.{3,160}?\s?-##[\s*]*$")
 # The capital of Turkish, which ``str.casefold`` makes two characters of, and what parts words in Khmer.
 _FOLDED = {ord("İ"): "I", ord("\u200b"): None}
 
-_MESSAGE_FROM = pattern(
-    r"-{4,}+ [^@:;,]{2,90}[\s<][^\s@<>:]{1,64}@[^\s@<>:]{1,200}>?(?: [^\W\d_]{1,20})? -{4,}+$"
-)
+# What may stand behind "Message from": a name and an address.
+_SENDER = pattern(r"(?:(?: [^@:;,]{1,60})? <?[^\s@<>:]{1,64}@[^\s@<>:]{1,200}>?)?")
 
 ORIGINAL, FORWARDED, BARE_ORIGINAL = "original", "forwarded", "bare original"
 
@@ -39,7 +38,14 @@ _PROCESSED_BY = "original message processed by"
 def beginnings() -> dict[str, tuple[str, ...]]:
     """Return all these phrases in ``casefold`` by their first two letters, to pass over most lines."""
     by_letters: dict[str, tuple[str, ...]] = {}
-    for phrase in (*_originals(), *_forwards(), *lexicon.MESSAGE_FROM, _BEGIN_FORWARDED, _PROCESSED_BY):
+    for phrase in (
+        *_originals(),
+        *_forwards(),
+        *_exact(),
+        *lexicon.MESSAGE_FROM,
+        _BEGIN_FORWARDED,
+        _PROCESSED_BY,
+    ):
         by_letters[phrase[:2]] = (*by_letters.get(phrase[:2], ()), phrase)
     return by_letters
 
@@ -52,6 +58,14 @@ def _originals() -> frozenset[str]:
 @lru_cache(maxsize=1)
 def _forwards() -> frozenset[str]:
     return frozenset(phrase.casefold() for phrase in lexicon.FORWARDED)
+
+
+@lru_cache(maxsize=1)
+def _exact() -> dict[str, str]:
+    """Return what phrases mean that must stand alone between rules."""
+    return {phrase.casefold(): FORWARDED for phrase in lexicon.FORWARDED_EXACT} | dict.fromkeys(
+        lexicon.ORIGINAL_EXACT, ORIGINAL
+    )
 
 
 @lru_cache(maxsize=1)
@@ -105,7 +119,8 @@ def asks_above(line: str) -> bool:
     """Whether *line*, words between rules, asks to reply above it, in the wording of any help desk."""
     if _ZENDESK.match(line):
         core = line.strip(EDGE)
-        return core.count(" ") >= MIN_ASKING_SPACES or any(sign >= "\u0e00" for sign in core)
+        joined = any("\u0e00" <= sign < "\u2000" or sign >= "\u3040" for sign in core)
+        return not any(map(str.isdecimal, core)) and (joined or core.count(" ") >= MIN_ASKING_SPACES)
     folded = line.casefold()
     if "İ" in line:
         folded = folded.replace("\u0307", "")
@@ -141,7 +156,9 @@ def read(line: str) -> str:
     if not 4 <= len(line) <= MAX_LINE:
         return ""
     if "&nbsp;" in line:
-        line = line.replace("&nbsp;", "\xa0")  # so it stands in the texts of QQ Mail
+        line = line.replace("&nbsp;", " ")  # so it stands in the texts of QQ Mail
+    if "\xa0" in line:
+        line = line.replace("\xa0", " ")
     if "İ" in line or "\u200b" in line:
         line = line.translate(_FOLDED)
     edged = line[0] in EDGES
@@ -167,6 +184,12 @@ def read(line: str) -> str:
         phrase in _originals() and not folded[len(phrase)].isalnum() for phrase in begins_with
     ):
         return ORIGINAL
-    if ruled and "@" in folded and folded.startswith(lexicon.MESSAGE_FROM) and _MESSAGE_FROM.match(line):
-        return ORIGINAL
+    if not ruled or not line.endswith("---") or "----" not in line[:12]:
+        return ""
+    for phrase in phrases:
+        if folded.startswith(phrase) and _SENDER.fullmatch(folded, len(phrase)):
+            if phrase in lexicon.MESSAGE_FROM:
+                return BARE_ORIGINAL if len(phrase) < len(folded) else ""
+            if phrase in _exact():
+                return _exact()[phrase]
     return ""

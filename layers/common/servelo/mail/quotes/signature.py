@@ -21,7 +21,7 @@ MIN_NAME = 4  # letters of a program's name that its address holds as well
 _OF_MANY = frozenset("sent from with mail email android iphone phone".split())
 _FROM_MOBILE = " from mobile"
 
-_DELIMITER = pattern(r"^(?:-- ?|—|– |--\xa0|__|‐‐)$")
+_DELIMITER = pattern(r"^(?:-- ?|—|– |--\xa0|__|‐‐| {1,4}-- )$")
 _EDGE = " \t\xa0*_<>()[]|~\u200b\u200e\u200f\u202a-\u202e\ufeff-–—.!"
 _LINK = pattern(
     r"(?:(?<!\s)\s++)?+(?:\(https?://[^()\s]*\)|\[https?://[^\[\]\s]*\]|<https?://[^<>\s]*>|https?://\S+"
@@ -76,6 +76,8 @@ def sent_words(line: str) -> str:
     """
     if not 6 <= len(line) <= 400:
         return ""
+    if "\xa0" in line:
+        line = line.replace("\xa0", " ")
     first, last = _by_letters()
     if "](" in line or "://" in line:
         line = _LINK.sub("", _INNER_LINK.sub("", _MARKDOWN.sub(_linked, line)))
@@ -95,7 +97,7 @@ def sent_words(line: str) -> str:
 def is_sent_from(line: str) -> bool:
     """Whether a device or program wrote *line*: "Sent from my iPhone", in any language of ``lexicon``."""
     text = sent_words(line)
-    if not text:
+    if not text or "? " in f"{text} " or "？" in text:
         return False
     if text.rstrip(" :") in lexicon.SENT_FROM_EXACT:
         return True

@@ -9,21 +9,21 @@ from __future__ import annotations
 # What says of this mail that it came from outside.
 FROM_OUTSIDE: dict[str, str] = {
     "en": (
-        r"th(?:is|e) (?:e-?mail|message|mail)(?: message)? (?:has |was |is )?(?:been )?(?:originat(?:ed"
-        r"|es|ing)|sent"
-        r"|comes|came|coming|received|is|was)?(?: from)?(?: an?| someone)? (?:outside|external)"
-        r"(?: (?:of|to|the|your|our|this|sender|source|e-?mail|address|organi[sz]ation|company|network"
-        r"|university"
-        r"|institution|domain|system|firm|college|school|group|agency|department|tenant|corporate|and"
-        r"|may|be|unsafe)"
-        r"){0,7}+(?: [\w.'&-]{1,30}){0,2}"
+        r"this (?:e-?mail|message|mail)(?: message)? (?:has |was |is )?(?:been )?"
+        r"(?:originat(?:ed|es|ing) |sent |comes |came |coming |received )?(?:from )?"
+        r"(?:(?:an? )?external (?:sender|source|e-?mail|address|system|domain)(?: address)?"
+        r"|(?:someone )?outside(?: of)?(?: (?:the|your|our"
+        r"|this))?(?: [\w.&'’-]{2,30}){0,2}? (?:organi[sz]ation|company"
+        r"|network|university|institution|domain|firm|college|school|group|agency|department|tenant"
+        r"|corporation"
+        r"|system|city|county|government))"
+        r"|this (?:e-?mail|message|mail) originat(?:ed|es) (?:from )?outside"
     ),
     "de": (
         r"diese (?:e-?mail|mail|nachricht) (?:kommt|stammt|wurde|ist) (?:von |aus )?(?:einem |einer )?"
-        r"(?:externen? (?:absender|quelle|system)|ausserhalb)"
-        r"(?: (?:der|des|ihrer|unserer|ihres|unseres|organisation|unternehmens|firma|gesendet"
-        r"|verschickt|und|ist|nicht"
-        r"|vertrauenswürdig)){0,5}+"
+        r"(?:externen? (?:absender|quelle|system)(?: gesendet| verschickt)?"
+        r"|ausserhalb (?:der|des|ihrer|unserer|ihres|unseres) (?:organisation|unternehmens|firma)"
+        r"(?: gesendet| verschickt)?)"
     ),
     "fr": (
         r"ce(?:t e-?mail|t email| courriel| message| mail) (?:provient|vient|a été envoyé|émane) "
@@ -65,12 +65,14 @@ FROM_OUTSIDE: dict[str, str] = {
         r"från (?:en extern avsändare|utanför|extern)(?: (?:organisationen|företaget|din|vår)){0,3}+"
     ),
     "da": (
-        r"denne (?:e-?mail|mail|besked) (?:er sendt|kommer|stammer|blev sendt) (?:fra|udefra)"
-        r"(?: (?:en|ekstern|afsender|uden|for|organisationen|virksomheden|din|vores)){0,5}+"
+        r"denne (?:e-?mail|mail|besked) (?:er sendt|kommer|stammer|blev sendt) (?:fra |udefra )?"
+        r"(?:en ekstern afsender|uden for (?:din |vores )?(?:organisationen|organisation|virksomheden"
+        r"|virksomhed))"
     ),
     "no": (
-        r"denne (?:e-?posten|meldingen|mailen) (?:er sendt|kommer|stammer|ble sendt) (?:fra|utenfra)"
-        r"(?: (?:en|ekstern|avsender|utenfor|organisasjonen|virksomheten|din|vår)){0,5}+"
+        r"denne (?:e-?posten|meldingen|mailen) (?:er sendt|kommer|stammer|ble sendt) (?:fra |utenfra )?"
+        r"(?:en ekstern avsender|utenfor (?:din |vår )?(?:organisasjonen|organisasjon|virksomheten"
+        r"|virksomhet))"
     ),
     "fi": (
         r"tämä (?:viesti|sähköposti) (?:on |)(?:lähetetty|tuli|tulee|saapui|peräisin) "
@@ -122,37 +124,44 @@ LEARN_MORE = (
 # What such a warning advises.
 ADVICE: dict[str, str] = {
     "en": (
-        r"(?:please )?(?:do not|don['’]t|never) (?:click(?: on)?|open|follow|reply|respond"
-        r"|forward)\b(?: (?:on|any|links?"
-        r"|or|and|attachments?|open|click|to|this|message|e-?mail|enter|credentials|provide|information"
-        r"|personal"
-        r"|sensitive|in|unless|until|you|recogni[sz]e|trust|know|verify|have|verified|can|confirm|the"
-        r"|sender|content|is"
-        r"|safe|are|expecting|it|were|source|that|of|from|sender['’]s|address|images|download"
-        r"|expect)){1,40}+"
-        r"|(?:please )?(?:exercise|use|take) (?:extra )?(?:caution|care)\b[^.]{0,120}"
-        r"|(?:please )?(?:be cautious|be careful|verify the sender|treat with caution)\b[^.]{0,120}"
+        r"(?:please )?(?:do not|don['’]t|never) (?:click(?: on)?|open|follow)(?: (?:on|any|or|and|open"
+        r"|click|to|enter"
+        r"|credentials|provide|information|personal|sensitive|download|images))*+ (?:links?"
+        r"|attachments?)(?: (?:or|and"
+        r"|open|click|on|any|links?|attachments?|in|this|message|e-?mail|unless|until|you|recogni[sz]e"
+        r"|trust|know"
+        r"|verify|have|verified|can|confirm|the|sender|content|is|safe|are|expecting|it|were|source"
+        r"|that|of|from"
+        r"|sender['’]s|address|expect|reply|respond|forward)){0,40}+"
+        r"|(?:please )?(?:exercise|use|take) (?:extra )?caution(?: (?:when|while|before|with|in|opening"
+        r"|clicking"
+        r"|responding|replying|to|on|any|links?|or|and|attachments?|from|external|senders?|this|e-?mail"
+        r"|message"
+        r"|content)){0,16}+"
+        r"|(?:please )?(?:be cautious|treat with caution)(?: (?:when|while|with|opening|clicking|links?"
+        r"|attachments?"
+        r"|or|and|on)){0,10}+"
+        r"|(?:please )?verify the sender(?: (?:before|opening|clicking|links?|attachments?|or|and"
+        r"|on)){0,8}+"
     ),
     "de": (
-        r"(?:bitte )?(?:klicken|öffnen) sie (?:keine|nicht)\b(?: (?:auf|links?|und|oder|anhänge|anlagen"
-        r"|öffnen|wenn|sie"
-        r"|den|absender|nicht|kennen|keine|es|sei|denn|dem|vertrauen|der|inhalt|sicher|ist"
-        r"|dateianhänge)){1,25}+"
-        r"|(?:bitte )?seien sie (?:vorsichtig|achtsam)\b[^.]{0,100}"
+        r"(?:bitte )?(?:klicken|öffnen) sie (?:keine|nicht)\b[^.]{0,60}\b(?:links?|anhänge|anlagen"
+        r"|dateianhänge)"
+        r"[^.]{0,100}"
     ),
-    "fr": r"(?:ne cliquez|n['’]ouvrez) (?:pas|aucun)\b[^.]{0,160}|soyez (?:prudents?|vigilants?)\b[^.]{0,80}",
-    "es": r"no (?:haga clic|abra)\b[^.]{0,160}|tenga cuidado\b[^.]{0,80}",
-    "it": r"non (?:fare clic|cliccare|aprire)\b[^.]{0,160}|prestare attenzione\b[^.]{0,80}",
-    "nl": r"(?:klik niet|open geen)\b[^.]{0,160}|wees voorzichtig\b[^.]{0,80}",
-    "pt": r"não (?:clique|abra)\b[^.]{0,160}",
-    "pl": r"nie (?:klikaj|otwieraj)\b[^.]{0,160}|zachowaj ostrożność\b[^.]{0,80}",
-    "sv": r"(?:klicka inte|öppna inte)\b[^.]{0,160}|var försiktig\b[^.]{0,80}",
-    "da": r"(?:klik ikke|åbn ikke)\b[^.]{0,160}",
-    "no": r"(?:klikk ikke|ikke klikk|åpne ikke)\b[^.]{0,160}",
-    "fi": r"älä (?:napsauta|avaa)\b[^.]{0,160}",
-    "cs": r"ne(?:klikejte|otevírejte)\b[^.]{0,160}",
-    "ru": r"не (?:переходите|открывайте|нажимайте)\b[^.]{0,160}",
-    "zh": r"请?勿(?:点击|打开)[^。]{0,60}",
+    "fr": r"(?:ne cliquez|n['’]ouvrez) (?:pas|aucun)\b[^.]{0,60}\b(?:liens?|pièces? jointes?)\b[^.]{0,120}",
+    "es": r"no (?:haga clic|abra)\b[^.]{0,60}\b(?:enlaces?|vínculos?|archivos|adjuntos)\b[^.]{0,120}",
+    "it": r"non (?:fare clic|cliccare|aprire)\b[^.]{0,60}\b(?:link|collegamenti|allegati)\b[^.]{0,120}",
+    "nl": r"(?:klik niet|open geen)\b[^.]{0,60}\b(?:links?|koppelingen|bijlagen?)\b[^.]{0,120}",
+    "pt": r"não (?:clique|abra)\b[^.]{0,60}\b(?:links?|anexos?)\b[^.]{0,120}",
+    "pl": r"nie (?:klikaj|otwieraj)\b[^.]{0,60}\b(?:link\w{0,4}|łącz\w{0,4}|załącznik\w{0,4})\b[^.]{0,120}",
+    "sv": r"(?:klicka inte|öppna inte)\b[^.]{0,60}\b(?:länkar|bilagor|bifogade filer)\b[^.]{0,120}",
+    "da": r"(?:klik ikke|åbn ikke)\b[^.]{0,60}\b(?:links?|vedhæftede filer|vedhæftninger)\b[^.]{0,120}",
+    "no": r"(?:klikk ikke|ikke klikk|åpne ikke)\b[^.]{0,60}\b(?:lenker|koblinger|vedlegg)\b[^.]{0,120}",
+    "fi": r"älä (?:napsauta|avaa)\b[^.]{0,60}\b(?:linkkejä|liitteitä)\b[^.]{0,120}",
+    "cs": r"ne(?:klikejte|otevírejte)\b[^.]{0,60}\b(?:odkazy|přílohy)\b[^.]{0,120}",
+    "ru": r"не (?:переходите|открывайте|нажимайте)\b[^.]{0,60}\b(?:ссылк\w{0,3}|вложени\w{0,3})\b[^.]{0,120}",
+    "zh": r"请?勿(?:点击|打开)[^。]{0,20}(?:链接|附件)[^。]{0,40}",
 }
 # Its title.
 TITLES = (
