@@ -270,8 +270,8 @@ def find_parting(mail: Lines, markers: tuple[str, ...]) -> Parting:
             if end > index:
                 behind = end
                 continue
-        if ": >" in text and mail.budget > 0 and not any(shown[index + 1 : index + 1 + BLOCK]):
-            if index + BLOCK >= len(lines) and attribution.is_flattened(text):
+        if ": >" in text and mail.budget > 0 and not any(shown[i] for i in range(index + 1, len(lines))):
+            if attribution.is_flattened(text):
                 mail.attribute(index, index + 1)
                 return Parting(index, "attribution")
             mail.spend(IN_VAIN, index)
