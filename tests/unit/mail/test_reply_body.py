@@ -112,7 +112,7 @@ class TestTranslationsOfPrograms:
 
     @pytest.mark.parametrize("line", PROGRAMS["original"])
     def test_original_message_parts_the_mail(self, line):
-        if "@" not in line:  # "Message from …" may be a title of the author's
+        if "@" not in line and line.startswith("-----"):  # others may be titles of the author's
             assert WORDS == part_reply(f"{WORDS}\n\n{line}\n\nDid it work?").new_text
         block = "Subject: Printer\nDate: 2.1.2024 12:05\nFrom: Ann Lee <ann@example.com>\nTo: bob@example.com"
         assert WORDS == part_reply(f"{WORDS}\n\n{line}\n{block}\n\nDid it work?").new_text
@@ -140,7 +140,6 @@ class TestTranslationsOfPrograms:
         lexicon.PARTICLES,
         lexicon.PLAIN_DATES,
         lexicon.MESSAGE_FROM,
-        [word for answers, above in lexicon.REPLY_ABOVE_WORDS.values() for word in (answers, *above)],
     ],
 )
 def test_words_that_are_compared_with_folded_text_are_folded(words):
@@ -155,11 +154,11 @@ def test_words_that_are_compared_with_folded_text_are_folded(words):
         "―― PROSIMY ODPOWIADAĆ POWYŻEJ TEJ LINII ――",
         "----- Bu satırın üstüne yanıtlayın -----",
         "===== Відповідайте вище цього рядка =====",
+        "--- SCHRIJF JE BERICHT HIER BOVEN DEZE LIJN ---",
         "##- Li ser vê rêzê bersiv bidin -##",  # Zendesk's signs tell in any language
-        "--- Bitte schreiben Sie Ihre Rückmeldung oberhalb dieser Linie ---",
     ],
 )
-def test_a_line_that_asks_to_reply_above_it_parts_the_mail_in_words_of_its_own(line):
+def test_a_line_that_asks_to_reply_above_it_parts_the_mail_in_any_language(line):
     assert WORDS == part_reply(f"{WORDS}\n\n{line}\n\nYour request was answered.").new_text
 
 

@@ -243,10 +243,9 @@ def read(text: str) -> int:
         return 2 if len(_WORD.findall(outside)) <= 40 else 0
     if not moment:
         # "Greta Holm wrote:", which counts only right above what is marked as quoted.
-        if not colon or (before and after):
+        if not colon or after:
             return 0
-        alone = not after and _NAME_ALONE.match(text) is not None
-        return 1 if alone or _is_name(text, before, after, least=2, most=3) else 0
+        return 1 if _NAME_ALONE.match(text) or _is_name(text, before, after, least=2, most=3) else 0
     # No address: the words beside the moment must look like a name.
     words = len(_WORD.findall(before)) + len(_WORD.findall(after))
     if not begins(outside):
@@ -255,7 +254,7 @@ def read(text: str) -> int:
             return (1 if in_log else 2) if words <= 9 else 0
         # "martedì 5 marzo 2024 16:12 CET, NAME ha scritto:" (KMail). Authors write such sentences too.
         return 1 if colon and whole and words <= 12 and _is_name(text, before, after) else 0
-    return (1 if in_log else 2) if words <= (16 if has_time else 9) else 0
+    return 2 if words <= (16 if has_time else 9) else 0
 
 
 def _read_weak(text: str, outside: str, verb: tuple[int, int], *, colon: bool, whole: bool) -> int:
@@ -347,7 +346,8 @@ def _two_sentences(text: str) -> bool:
 def is_flattened(line: str) -> bool:
     """Whether *line* is an attribution with its marked quotation behind it: a gateway joined the lines."""
     at = line.find(": >")
-    return 0 < at < MAX_CHARS and "@" in line[:at] and read(line[: at + 1]) == 2
+    head = line[: at + 1]
+    return 0 < at < MAX_CHARS and "@" in head and begins(normalised(head)) and read(head) == 2
 
 
 def is_sure(text: str) -> bool:

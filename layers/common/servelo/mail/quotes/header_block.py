@@ -25,7 +25,9 @@ _MAX_DATED = 200  # of a line that may be a date by a name that is not known
 _EDGE = " \t\xa0*_>|\u200b\u200e\u200f\u202a\u202b\u202c\u2066\u2067\u2068\u2069\ufeff•"
 _EDGES = frozenset(_EDGE)
 _ADDRESS = pattern(r"[^\s<>@]@[^\s<>@]")
-_ACCOUNT = pattern(r"\b[A-Z]{2}\d\d(?: ?\w{4}){2}|\d(?:[ .-]?\d){13}")  # of a bank: no name of a sender
+_ACCOUNT = pattern(
+    r"[A-Z]{2}\d\d(?: ?\d\d[\dA-Z]\d){2,7} ?[\dA-Z]{0,4}$"
+)  # of a bank (IBAN): no sender's name
 _PIECES = pattern("[\u0300-\u036f]")
 _CLOCK = pattern(r"\d{1,2}:\d{2}")
 _DASHED = pattern(r"^(?:>\s?)*[\s*_\-=—–‐-―]+$")
@@ -201,7 +203,7 @@ def read(lines: Sequence[str], start: int, *, lenient: bool = False) -> int:
     if len(strong) < 2:
         return start
     address = any(_ADDRESS.search(roles.get(role, "")) for role in ("from", "to", "other"))
-    if not address and any(_ACCOUNT.search(roles.get(role, "")) for role in ("from", "to")):
+    if not address and any(_ACCOUNT.match(roles.get(role, "").strip()) for role in ("from", "to")):
         return start
     if any(map(_is_weak, lines[start:end])) and not _is_whole(lines, start, roles):
         return start

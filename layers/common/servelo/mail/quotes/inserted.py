@@ -10,6 +10,7 @@ from servelo.patterns import pattern
 
 MAX_LINES = 12  # of a warning, blank ones among them
 MAX_LINE = 600
+TELLS, WARNS = 1, 2
 GATEWAY_MARKS = ("zjqcmqryfpfptbanner",)  # of Proofpoint
 # Words one of which each warning holds in its first lines, to tell it quickly.
 OF_WARNINGS = (
@@ -98,33 +99,34 @@ def _sentences() -> tuple[re.Pattern[str], re.Pattern[str], re.Pattern[str]]:
     advice = "|".join((warning_words.TITLES, *warning_words.ADVICE.values()))
     link = r"\W{0,4}(?:https?://aka\.ms/\S{1,60})?\W{0,4}"
     return (
-        re.compile(rf"(?:{warning_words.TITLES}[\W_]{{1,6}})?(?:{outside})"),
+        re.compile(rf"(?P<title>{warning_words.TITLES}[\W_]{{1,6}})?(?:{outside})"),
         re.compile(rf"(?:{tips})\s?\S{{1,64}}@\S{{1,190}}\s+(?:{warning_words.LEARN_MORE}){link}"),
         re.compile(advice),
     )
 
 
-def _sort(line: str) -> str:
-    """Return "tells" when *line* is a warning's and says of what, "warns" when it is one's, else ``""``."""
+def _sort(line: str) -> int:
+    """Return what *line* does in a warning: TELLS of what it warns, WARNS by title or advice, 0: nothing."""
     text = line.strip(_AROUND).casefold().replace("**", "")
     if any(mark in text for mark in GATEWAY_MARKS) and " " not in text:
-        return "tells"
+        return TELLS | WARNS
     if "?" in text or len(text) > MAX_LINE:
-        return ""
+        return 0
     tells, tip, advice = _sentences()
     if tip.fullmatch(text.rstrip(" .")):
-        return "tells"
-    found = ""
+        return TELLS | WARNS
+    found = 0
     for sentence in _SENTENCE_END.split(text):
         words = sentence.strip(_AROUND + ":;,")
         if not words:
             continue
-        if tells.fullmatch(words):
-            found = "tells"
+        told = tells.fullmatch(words)
+        if told is not None:
+            found |= TELLS | (WARNS if told["title"] else 0)
         elif advice.fullmatch(words):
-            found = found or "warns"
+            found |= WARNS
         else:
-            return ""
+            return 0
     return found
 
 
@@ -132,21 +134,22 @@ def warning(lines: list[str]) -> int:
     """Return the index behind the warning that a gateway put above the words, 0 when there is none.
 
     "CAUTION: This email originated from outside of the organization …", in one paragraph of which each
-    sentence is one that such warnings are made of. The author's words stand below it.
+    sentence is one that such warnings are made of: that the mail came from outside, and a title or advice.
+    The author's words stand below it.
     """
-    behind, sure, parted = 0, False, False
+    behind, found, parted = 0, 0, False
     for index, line in enumerate(lines[:MAX_LINES]):
         if not line.strip(_AROUND):
-            parted = sure
+            parted = bool(found & TELLS)
             continue
         if behind == 0 and not _may_warn(lines[index : index + 3]):
             return 0
         sort = _sort(line)
-        if not sort or (parted and sort != "tells"):
+        if not sort or (parted and not sort & TELLS):
             break
-        sure = sure or sort == "tells"
+        found |= sort
         behind = index + 1
-    if not sure or not any(line.strip() for line in lines[behind:]):
+    if found != TELLS | WARNS or not any(line.strip() for line in lines[behind:]):
         return 0
     return behind
 

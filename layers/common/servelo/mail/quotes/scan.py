@@ -257,10 +257,6 @@ def find_parting(mail: Lines, markers: tuple[str, ...]) -> Parting:
                     if _header_follows(mail, index + 1):
                         return Parting(index, "original")
                     mail.budget -= IN_VAIN
-            elif mail.budget > 0 and separators.may_ask(text):
-                if separators.asks_above(text) and not _is_cited_marker(mail, index):
-                    return Parting(_above_marker(mail, index), "marker")
-                mail.budget -= 1
         named = (":" in text[:60] or "：" in text[:60] or first == "|") and mail.budget > 0
         if named and header_block.field(text) is not None:
             end = _header_end(mail, index)
@@ -317,7 +313,6 @@ def _flags(mail: Lines, start: int, markers: tuple[str, ...]) -> bytearray:
     """Return 1 for each of the ``BLOCK`` lines from *start* on that is to be looked at."""
     starts = separators.beginnings()
     shortest = separators.MIN_MARKER if markers else 1 << 62
-    asking = mail.budget > 0
     nothing = ("",) if mail.budget > 0 else ("", separators.BARE_ORIGINAL)
     shown = mail.shown[start : start + BLOCK]
     flags = bytearray(
@@ -331,9 +326,7 @@ def _flags(mail: Lines, start: int, markers: tuple[str, ...]) -> bytearray:
                         len(text) >= shortest
                         or (
                             (text[0] in separators.EDGES or text[:2].casefold()[:2] in starts)
-                            and (
-                                separators.read(text) not in nothing or (asking and separators.may_ask(text))
-                            )
+                            and separators.read(text) not in nothing
                         )
                     )
                 )
@@ -698,7 +691,9 @@ def _notes_header(mail: Lines, index: int) -> int:
     for above in range(index - 1, max(-1, index - 8), -1):
         text = shown[above]
         if not text:
-            if dated and not (above and _is_notes_name(shown[above - 1])):
+            # The sender may stand in a paragraph of its own above the moment's.
+            alone = dated and above and first == above + 1 and not shown[first + 1 : first + 2][0]
+            if dated and not (alone and _is_sender(shown[above - 1], html=mail.html)):
                 break
             continue
         if mail.html and "  " in text:
@@ -710,11 +705,20 @@ def _notes_header(mail: Lines, index: int) -> int:
     return first if dated else -1
 
 
-_NOTES_NAME = pattern(r"[^\W\d_][^/@.!?:]{1,60}(?:/[^/\s.!?:][^/.!?:]{0,30}){1,4}")  # "Ann Lee/Sales/Firm"
+# "Ann Lee/Sales/Firm"
+_NOTES_NAME = pattern(
+    r"[^\W\d_a-z][\w.'’-]*(?: [^\W\d_a-z][\w.'’-]*){1,3}(?:/[^\W\d_a-z][^/@.!?:]{0,30}){1,4}"
+)
+_NAME_ADDRESS = pattern(r'"?[^"<>@]{1,60}"? ?<[^<>@\s]{1,64}@[^<>@\s]{1,200}>')
 
 
-def _is_notes_name(text: str) -> bool:
-    return "@" in text or _NOTES_NAME.fullmatch(text[:200]) is not None
+def _is_sender(text: str, *, html: bool) -> bool:
+    """Whether *text*, a line above the moment of a Lotus Notes header, names its sender."""
+    return (
+        (html and "@" in text)
+        or _NAME_ADDRESS.fullmatch(text[:300].strip()) is not None
+        or _NOTES_NAME.fullmatch(text[:200].strip()) is not None
+    )
 
 
 def _attribution_start(mail: Lines, index: int) -> int:
@@ -852,11 +856,9 @@ def _stands_alone(mail: Lines, index: int) -> bool:
         seen += 1
         if seen > 7:
             break
-        if attribution.may_end(text):
-            start = _attribution_start(mail, i)
-            if start >= 0 and (_quote_follows(mail, i + 1) or _parts_alone(mail, start, i + 1)):
-                return False
-        if attribution.read(text + " " + (shown[i + 1] if i + 1 < len(lines) else "")) == 2:
+        if attribution.may_end(text) and _attribution_start(mail, i) >= 0:
+            return False
+        if attribution.read(text + " " + (shown[i + 1] if i + 1 < len(lines) else "")):
             return False
     return seen > 0
 

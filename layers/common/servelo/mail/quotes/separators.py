@@ -10,7 +10,7 @@ from servelo.mail.quotes import lexicon
 from servelo.patterns import pattern
 
 MAX_LINE = 240
-_MAX_ASKING = 120
+_ANY_MARKER = ("\x00",)  # no line holds it
 MIN_ASKING_SPACES = 3
 _AROUND_RULES = " \t\xa0>|*"
 MIN_MARKER = 8  # the shortest of REPLY_ABOVE
@@ -25,6 +25,9 @@ _ZENDESK = pattern(r"^[\s>*]*##-\s?.{3,160}?\s?-##[\s*]*$")
 _FOLDED = {ord("İ"): "I", ord("\u200b"): None}
 
 # What may stand behind "Message from": a name and an address.
+_SENDER_LAST = pattern(r"---$")
+_LONG_RULES = pattern(r"^[\s>|*]*-{5}.*-{5}$")
+_FOUR_RULES = pattern(r"^[\s>|*]*-{4}.*---$")
 _SENDER = pattern(r"(?:(?: [^@:;,]{1,60})? <?[^\s@<>:]{1,64}@[^\s@<>:]{1,200}>?)?")
 
 ORIGINAL, FORWARDED, BARE_ORIGINAL = "original", "forwarded", "bare original"
@@ -83,7 +86,15 @@ def marker_phrases(text: str) -> tuple[str, ...]:
     Twenty at most: programs write one, or one in each of a few languages.
     """
     ends = [phrases for end, phrases in _markers().items() if end in text]
-    return tuple(islice((phrase for phrases in ends for phrase in phrases if phrase in text), 20))
+    found = tuple(islice((phrase for phrases in ends for phrase in phrases if phrase in text), 20))
+    return found or (_ANY_MARKER if "##-" in text else ())
+
+
+def _is_request(line: str) -> bool:
+    """Whether what stands between Zendesk's signs, in a language that is not known, can ask for a reply."""
+    core = line.strip(EDGE)
+    joined = any("\u0e00" <= sign < "\u2000" or sign >= "\u3040" for sign in core)  # no spaces part words
+    return not any(map(str.isdecimal, core)) and (joined or core.count(" ") >= MIN_ASKING_SPACES)
 
 
 def is_marker(line: str, phrases: tuple[str, ...]) -> bool:
@@ -91,7 +102,7 @@ def is_marker(line: str, phrases: tuple[str, ...]) -> bool:
     if not MIN_MARKER <= len(line) <= MAX_LINE:
         return False
     if "##-" in line and _ZENDESK.match(line):
-        return True
+        return phrases is not _ANY_MARKER or _is_request(line)
     folded = line.casefold()
     for phrase in phrases:  # half the time of any() with a generator, and nearly all lines hold none
         if phrase in folded:
@@ -101,38 +112,6 @@ def is_marker(line: str, phrases: tuple[str, ...]) -> bool:
     folded = line.strip(EDGE).casefold()
     ruled = line.strip(_AROUND_RULES)[:2].strip(_RULE_SIGNS) == ""
     return any(phrase in folded and (ruled or len(phrase) * 2 >= len(folded)) for phrase in phrases)
-
-
-def may_ask(line: str) -> bool:
-    """Whether words stand between rules in *line*, so that :func:`asks_above` is worth its time."""
-    if not MIN_MARKER < len(line) <= _MAX_ASKING:
-        return False
-    ruled = line.strip(_AROUND_RULES)
-    return (
-        ruled[:2].strip(_RULE_SIGNS) == ""
-        and ruled[-2:].strip(_RULE_SIGNS) == ""
-        and len(ruled.strip(EDGE)) >= MIN_MARKER
-    )
-
-
-def asks_above(line: str) -> bool:
-    """Whether *line*, words between rules, asks to reply above it, in the wording of any help desk."""
-    if _ZENDESK.match(line):
-        core = line.strip(EDGE)
-        joined = any("\u0e00" <= sign < "\u2000" or sign >= "\u3040" for sign in core)
-        return not any(map(str.isdecimal, core)) and (joined or core.count(" ") >= MIN_ASKING_SPACES)
-    folded = line.casefold()
-    if "İ" in line:
-        folded = folded.replace("\u0307", "")
-    for answers, phrases in lexicon.REPLY_ABOVE_WORDS.values():
-        if any(phrase in folded for phrase in phrases):
-            words = folded.split()
-            joined = phrases[0] >= "\u0e00"  # no spaces part these words
-            return any(
-                answer in folded if joined else any(word.startswith(answer) for word in words)
-                for answer in answers.split()
-            )
-    return False
 
 
 def is_rule(line: str) -> bool:
@@ -179,17 +158,20 @@ def read(line: str) -> str:
         return FORWARDED if begun or ruled or core.endswith((":", "：")) else ""
     if folded in _originals():
         return ORIGINAL if ruled else BARE_ORIGINAL
-    # Not "Original messages of the year": the phrase ends there, or a word does.
-    if folded.startswith(_PROCESSED_BY) or any(
-        phrase in _originals() and not folded[len(phrase)].isalnum() for phrase in begins_with
-    ):
+    if folded.startswith(_PROCESSED_BY):
         return ORIGINAL
-    if not ruled or not line.endswith("---") or "----" not in line[:12]:
+    for phrase in begins_with:
+        if phrase in _originals():
+            # Not "Original messages of the year": the phrase ends there, or a word does.
+            return BARE_ORIGINAL if folded[len(phrase)].isalnum() else ORIGINAL
+    if not ruled or not _SENDER_LAST.search(line):
         return ""
     for phrase in phrases:
         if folded.startswith(phrase) and _SENDER.fullmatch(folded, len(phrase)):
             if phrase in lexicon.MESSAGE_FROM:
                 return BARE_ORIGINAL if len(phrase) < len(folded) else ""
+            if _exact().get(phrase) == ORIGINAL:
+                return ORIGINAL if _LONG_RULES.search(line) else BARE_ORIGINAL
             if phrase in _exact():
-                return _exact()[phrase]
+                return FORWARDED if _FOUR_RULES.search(line) else ""
     return ""

@@ -27,6 +27,7 @@ _LINK = pattern(
     r"(?:(?<!\s)\s++)?+(?:\(https?://[^()\s]*\)|\[https?://[^\[\]\s]*\]|<https?://[^<>\s]*>|https?://\S+"
     r"|\[[^\[\]]*\]\(\S*\))\s*$"
 )
+_QUESTION = pattern(r"[^\W\d_]\?(?:\s|$)")  # an emoji lost to a charset stands alone
 _ONLY_LINK = pattern(r"[ \t]*<?https?://[^\s<>]{1,200}>?[ \t]*$")
 _COMMENT = pattern(r"--[ \t]?[^\W_]")
 _INNER_LINK = pattern(r" \(https?://[^()\s]{1,300}\)(?=[,.;])")
@@ -97,7 +98,7 @@ def sent_words(line: str) -> str:
 def is_sent_from(line: str) -> bool:
     """Whether a device or program wrote *line*: "Sent from my iPhone", in any language of ``lexicon``."""
     text = sent_words(line)
-    if not text or "? " in f"{text} " or "？" in text:
+    if not text or ("?" in text and _QUESTION.search(text)) or "？" in text:
         return False
     if text.rstrip(" :") in lexicon.SENT_FROM_EXACT:
         return True
@@ -110,7 +111,7 @@ def is_sent_from(line: str) -> bool:
         return len(text) <= 90
     if text.startswith(starts):
         # "Sent by DHL" and "Enviado por correo certificado" are not about the mail.
-        longest = 90 if text.endswith(ends) or "k-9" in text else 75  # K-9 asks to excuse its brevity
+        longest = 90 if text.endswith(ends) else 75
         return len(text) <= longest and any(device in text for device in devices)
     if text.endswith(ends) and len(text) <= 90:
         return any(device in text for device in devices)
