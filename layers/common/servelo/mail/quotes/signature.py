@@ -29,7 +29,7 @@ _LINK = pattern(
 )
 _QUESTION = pattern(r"[^\W\d_]\?(?:\s|$)")  # an emoji lost to a charset stands alone
 _ONLY_LINK = pattern(r"[ \t]*<?https?://[^\s<>]{1,200}>?[ \t]*$")
-_COMMENT = pattern(r"--[ \t]?[^\W_]")
+_COMMENT = pattern(r"--[ \t]{0,8}[^\s_-]")
 _INNER_LINK = pattern(r" \(https?://[^()\s]{1,300}\)(?=[,.;])")
 _MARKDOWN = pattern(r"\[([^\[\]]{1,80})\]\([^()\s]{1,300}\)")
 
