@@ -27,6 +27,7 @@ MAX_FIELDS_ABOVE = 6  # fields of a header right above an attribution: Yandex wr
 MAX_RAW_FIELDS = 30  # lines above a header block that may be of the same mail's header
 MAX_DEVICE = 120  # characters of a line that names a device
 CHARS_A_LOOK = 50  # what 1 of the budget pays for; attributions are seldom longer than what IN_VAIN does
+MAX_NOTES_LINES = 6
 IN_VAIN = 4  # what a costly look that found nothing takes from the budget; one that found something takes 1
 INVISIBLE = (
     " \t\xa0\x00\x0b\x0c\x1c\x1d\x1e\x1f\x85\u1680\u2028\u2029\u202f\u205f\u3000\xad"
@@ -242,6 +243,11 @@ def find_parting(mail: Lines, markers: tuple[str, ...]) -> Parting:
             if start >= 0:
                 return Parting(start, "headers")
             mail.budget -= IN_VAIN
+        if text.endswith(_NOTES_TO) and mail.budget > 0 and not mail.html:
+            start = _notes_table(mail, index)
+            if start >= 0:
+                return Parting(start, "headers")
+            mail.budget -= IN_VAIN
         if len(text) < 4 and (mail.budget <= 0 or text[-1] not in ":：" or not shown[index - 1]):
             continue
         last = text[-1]
@@ -266,6 +272,9 @@ def find_parting(mail: Lines, markers: tuple[str, ...]) -> Parting:
             if end > index:
                 behind = end
                 continue
+            start = _notes_header(mail, index) if _NOTES_ADDRESS.search(text) else -1
+            if start >= 0:
+                return Parting(start, "headers")
         if ": >" in text and mail.budget > 0 and not any(shown[i] for i in range(index + 1, len(lines))):
             if attribution.is_flattened(text):
                 mail.attribute(index, index + 1)
@@ -351,6 +360,7 @@ def _flags(mail: Lines, start: int, markers: tuple[str, ...]) -> bytearray:
                             and attribution.may_end(text)
                         )
                         or (len(text) <= 24 and text.casefold() in names)
+                        or text.endswith(_NOTES_TO)
                         or (mail.html and "  " in text and text.partition("  ")[0].casefold() in names)
                         or (
                             (":" in text or "：" in text or text[0] == "|")
@@ -683,7 +693,9 @@ def _notes_header(mail: Lines, index: int) -> int:
     below = shown[index + 1 : index + 16]
     if mail.html:
         below = [text.partition("  ")[0] for text in below]
-    fields = {header_block.role_of(text) for text in below if len(text) <= 24}
+    fields = {header_block.role_of(text) for text in below if len(text) <= 24} | header_block.roles_of(
+        below[:3]
+    )
     if "subject" not in fields:
         return -1
     first = index
@@ -703,6 +715,30 @@ def _notes_header(mail: Lines, index: int) -> int:
         dated = dated or attribution.has_moment(text)
         first = above
     return first if dated else -1
+
+
+_NOTES_TO = "   To"  # at the right of the sender's cell, above the addressee
+_NOTES_ADDRESS = pattern(r"^\S{1,12}: [^/@]{2,60}(?:/[^/@]{1,30}){1,4}@\S")  # "To: Bob Ray/Sales/Firm@Firm"
+_INDENT = " " * 8
+
+
+def _notes_table(mail: Lines, index: int) -> int:
+    """Return where the table begins that Lotus Notes writes with spaces, its "To" at *index*; else -1.
+
+    The sender and the moment stand at the left, "To", "cc" and "Subject" at the right, each above its value.
+    """
+    right = [text.rpartition("   ")[2].strip() for text in mail.shown[index + 1 : index + 10]]
+    if "cc" not in right or "Subject" not in right[right.index("cc") :]:
+        return -1
+    first = index
+    while (
+        first
+        and first > index - MAX_NOTES_LINES
+        and mail.shown[first - 1]
+        and mail.lines[first - 1].startswith(_INDENT)
+    ):
+        first -= 1
+    return first if attribution.has_moment(" ".join(mail.shown[first : index + 6])) else -1
 
 
 # "Ann Lee/Sales/Firm"
