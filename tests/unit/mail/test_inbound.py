@@ -500,6 +500,8 @@ def test_the_mutator_gives_the_same_mails_for_the_same_seed() -> None:
         ("Mon Jan  2 10:11:12 2023", datetime(2023, 1, 2, 10, 11, 12, tzinfo=UTC)),
         ("2023-01-02T10:11:12Z", datetime(2023, 1, 2, 10, 11, 12, tzinfo=UTC)),
         ("Mon, 2 Jan 2023 05:11:12 EST", datetime(2023, 1, 2, 10, 11, 12, tzinfo=UTC)),
+        ("Di, 2 Jan 2024 11:11:12 MEZ", datetime(2024, 1, 2, 10, 11, 12, tzinfo=UTC)),
+        ("Tue, 2 Jul 2024 12:11:12 NZST", datetime(2024, 7, 2, 0, 11, 12, tzinfo=UTC)),
         ("Mon, 99 Jan 2023 05:11:12", None),
         ("yesterday", None),
         ("", None),

@@ -10,10 +10,11 @@ _MONTHS = {
     name: number for number, name in enumerate("jan feb mar apr may jun jul aug sep oct nov dec".split(), 1)
 }
 _ZONE_HOURS = (
-    "EDT -4 EST -5 CDT -5 CST -6 MDT -6 MST -7 PDT -7 PST -8 BST 1 CET 1 MET 1 CEST 2 EET 2 EEST 3 MSK 3 "
-    "IST 5.5 JST 9 KST 9 AEST 10 AEDT 11"
+    "EDT -4 EST -5 CDT -5 CST -6 MDT -6 MST -7 PDT -7 PST -8 GMT 0 UTC 0 WET 0 WEST 1 BST 1 CET 1 MET 1 "
+    "MEZ 1 CEST 2 MESZ 2 EET 2 EEST 3 MSK 3 IST 5.5 HKT 8 SGT 8 JST 9 KST 9 AEST 10 AEDT 11 NZST 12 NZDT 13"
 ).split()
-_ZONES = {name: float(hours) for name, hours in zip(_ZONE_HOURS[::2], _ZONE_HOURS[1::2], strict=True)}
+# Hours east of UTC by the names that programs write.
+ZONES = {name: float(hours) for name, hours in zip(_ZONE_HOURS[::2], _ZONE_HOURS[1::2], strict=True)}
 _DAY_FIRST = pattern(
     r"(\d{1,2})[\s\-./]+([A-Za-z]{3})[a-z]*[\s\-.,/]+(\d{2,4})[\s,T]+(\d{1,2})[:.](\d{1,2})(?:[:.](\d{1,2}))?"
     r"[.\d]*\s*(?:UTC|GMT)?\s*([+\-]\d{1,2}:?\d{2}|[A-Za-z]{1,5})?"
@@ -74,4 +75,4 @@ def _offset(zone: str | None) -> timedelta:
         minutes = int(digits[:2]) * 60 + int(digits[2:])
         minutes = minutes if minutes < 24 * 60 else 0
         return timedelta(minutes=-minutes if zone[0] == "-" else minutes)
-    return timedelta(hours=_ZONES.get(zone.upper(), 0))
+    return timedelta(hours=ZONES.get(zone.upper(), 0))

@@ -10,12 +10,13 @@ import re
 from functools import lru_cache
 from itertools import islice, takewhile
 
+from servelo.mail import dates
 from servelo.mail.quotes import lexicon
 from servelo.patterns import pattern
 
 MAX_LINES = 6
-MAX_WEAK_WORDS = 10
-MAX_NAME_WORDS = 5
+MAX_WEAK_WORDS = 10  # of an attribution whose verb authors use as well
+MAX_NAME_WORDS = 5  # of such a one without a moment
 MAX_CHARS = 900
 _MAX_WRITTEN = 8 * MAX_CHARS  # whatever character references stand in it: more than MAX_CHARS remain
 
@@ -30,16 +31,13 @@ _FULL_DATE = pattern(  # 2.1.2024, 2024年1月2日, 2024년 1월 2일
 _NUMBER = pattern(r"\d+")
 _ADDRESS = pattern(r"[^\s<>@\"'()\[\],;:]{1,64}@[^\s<>@\"'()\[\],;:]{1,255}")
 _ANGLES = pattern(r"<[^<>]{0,300}>|\[mailto:[^\]]{0,300}\]|\(https?://[^()]{0,300}\)")
-_EDGE = (
-    " \t\xa0>*_=~|•\ufeff-\u2010\u2011\u2012\u2013\u2014\u2015\u200b\u200c\u200d\u200e\u200f"
-    "\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069"
-)
+# Signs without width that programs put around names and dates in languages written from right to left.
+_UNSEEN = "\u200b\u200e\u200f\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069"
+_INVISIBLE = dict.fromkeys(map(ord, _UNSEEN))
+_EDGE = f" \t\xa0>*_=~|•\ufeff-\u2010\u2011\u2012\u2013\u2014\u2015\u200c\u200d{_UNSEEN}"
 _ENTITIES = (("&lt;", "<"), ("&gt;", ">"), ("&quot;", '"'), ("&nbsp;", " "), ("&#39;", "'"), ("&amp;", "&"))
 _COLONS = (":", "：", "︓", "៖", "՝")
-# Signs without width that programs put around names and dates in languages written from right to left.
-_INVISIBLE = dict.fromkeys(
-    map(ord, "\u200b\u200e\u200f\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069")
-)
+_COLON_LAST = "".join(_COLONS) + " \t\xa0"
 _ISO_START = pattern(r"\d{4}-\d\d-\d\d,? \d{1,2}:\d\d(?::\d\d)? (?:GMT|UTC)[+\-]\d{1,2}:?\d\d\b")
 _WEAK_END = pattern(r"(?:[>\])\"”»]|[^\s<>@]@[^\s<>@]+)\s*[:：]$")
 _ADDRESS_LAST = pattern(r"@[^\s<>@]++[>\])]*+$")
@@ -182,7 +180,7 @@ def read(text: str) -> int:
     folded = text.casefold()
     colon = folded.endswith(_COLONS)
     if colon:
-        folded = folded.rstrip(":：︓៖՝ \t\xa0")
+        folded = folded.rstrip(_COLON_LAST)
     # Addresses hold words too ("wrote@…"): verbs are looked for outside them.
     has_address = "@" in folded and _ADDRESS.search(folded) is not None
     outside = _ANGLES.sub(" <> ", folded) if "<" in folded or "[" in folded or "(" in folded else folded
@@ -292,7 +290,7 @@ def _is_name(text: str, before: str, after: str, *, least: int = 0, most: int = 
     and the moment, or what stands before the verb. *least*: words of it that must begin with a capital
     letter, which many scripts have not.
     """
-    words = _words_of(text.rstrip(":：︓៖՝ \t\xa0"))
+    words = _words_of(text.rstrip(_COLON_LAST))
     left = words[: len(_words_of(before))]
     right = words[len(words) - len(_words_of(after)) :]
     numbered = [index for index, word in enumerate(left) if _NUMBER.search(word)]
@@ -302,7 +300,7 @@ def _is_name(text: str, before: str, after: str, *, least: int = 0, most: int = 
             name = left[: numbered[0]]  # "NAME 이(가) 24. 3. 5. 오후 4:12 에 쓴 글:"
     else:
         name = left or list(takewhile(lambda word: not _NUMBER.search(word), right))
-    name = [word for word in name if word.strip("(),") not in _ZONES]
+    name = [word for word in name if word.strip("(),") not in dates.ZONES]
     capital = sum(word[0].isupper() for word in name)
     return (
         0 < len(name) <= most
@@ -325,16 +323,12 @@ def _of_oneself(folded: str) -> bool:
     return False
 
 
-_ZONES = frozenset(
-    "CET CEST MEZ MESZ GMT UTC BST WET WEST EET EEST MSK EST EDT CST CDT MST MDT PST PDT IST JST KST HKT SGT "
-    "AEST AEDT NZST NZDT".split()
-)
 _NAME_ALONE = pattern(r"(?:[^\W\d_a-z][\w.'’-]*[ \t]){1,3}[^\W\d_]+(?:[ \t][^\W\d_]+)?\s*[:：]$")
 _ATMAIL = pattern(r"On [^\W\d_]{2,12}\.? \d\d?/\d\d?/\d{2,4} +\d\d?:\d\d ?, [^@]{1,120}@[^\s@]{1,120} sent:$")
 # Not behind another point: "Prof. Dr. phil. Anna Huber".
 _BOUNDARY = pattern(r"(?<!\. )(?<!\w)([^\W\d_])[^\W\d_]{4,}\. +([^\W\d_])")  # not "prof. Anna Nowak"
+# The Bat!, in Russian and in English.
 _RUSSIAN_BAT = pattern(r"Вы писали \d\d? [^\W\d_]{3,9} \d{4}(?: г\.)?, \d\d?:\d\d:\d\d:$")
-# The Bat!
 _BATS = pattern(r"[A-Z][a-z]+day, [A-Z][a-z]+ \d\d?, \d{4}, \d\d?:\d\d:\d\d(?: [AP]M)?, you wrote:$")
 
 

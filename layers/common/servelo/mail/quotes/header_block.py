@@ -25,10 +25,9 @@ _MAX_DATED = 200  # of a line that may be a date by a name that is not known
 _EDGE = " \t\xa0*_>|\u200b\u200e\u200f\u202a\u202b\u202c\u2066\u2067\u2068\u2069\ufeff•"
 _EDGES = frozenset(_EDGE)
 _ADDRESS = pattern(r"[^\s<>@]@[^\s<>@]")
-_ACCOUNT = pattern(
-    r"[A-Z]{2}\d\d(?: ?\d\d[\dA-Z]\d){2,7} ?[\dA-Z]{0,4}$"
-)  # of a bank (IBAN): no sender's name
-_PIECES = pattern("[\u0300-\u036f]")
+# An account of a bank (IBAN, ISO 13616), which is no sender.
+_ACCOUNT = pattern(r"[A-Z]{2}\d\d(?: ?\d\d[\dA-Z]\d){2,7} ?[\dA-Z]{0,4}$")
+_PIECES = pattern("[\u0300-\u036f]")  # accents that follow their letter
 _CLOCK = pattern(r"\d{1,2}:\d{2}")
 _DASHED = pattern(r"^(?:>\s?)*[\s*_\-=—–‐-―]+$")
 

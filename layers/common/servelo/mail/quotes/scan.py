@@ -27,7 +27,7 @@ MAX_FIELDS_ABOVE = 6  # fields of a header right above an attribution: Yandex wr
 MAX_RAW_FIELDS = 30  # lines above a header block that may be of the same mail's header
 MAX_DEVICE = 120  # characters of a line that names a device
 CHARS_A_LOOK = 50  # what 1 of the budget pays for; attributions are seldom longer than what IN_VAIN does
-MAX_NOTES_LINES = 6
+MAX_NOTES_LINES = 6  # of a sender and a moment, above the "To" of Lotus Notes
 IN_VAIN = 4  # what a costly look that found nothing takes from the budget; one that found something takes 1
 INVISIBLE = (
     " \t\xa0\x00\x0b\x0c\x1c\x1d\x1e\x1f\x85\u1680\u2028\u2029\u202f\u205f\u3000\xad"

@@ -11,7 +11,7 @@ from servelo.patterns import pattern
 
 MAX_LINE = 240
 _ANY_MARKER = ("\x00",)  # no line holds it
-MIN_ASKING_SPACES = 3
+MIN_ASKING_SPACES = 3  # in a line that asks for something
 _AROUND_RULES = " \t\xa0>|*"
 MIN_MARKER = 8  # the shortest of REPLY_ABOVE
 _RULE_SIGNS = "-_=*~+#·.‐‑‒–—―─━═•"
@@ -24,10 +24,11 @@ _ZENDESK = pattern(r"^[\s>*]*##-\s?.{3,160}?\s?-##[\s*]*$")
 # The capital of Turkish, which ``str.casefold`` makes two characters of, and what parts words in Khmer.
 _FOLDED = {ord("İ"): "I", ord("\u200b"): None}
 
-# What may stand behind "Message from": a name and an address.
-_SENDER_LAST = pattern(r"---$")
+# Rules as programs draw them. Authors head their sections with shorter ones.
+_RULE_LAST = pattern(r"---$")
 _LONG_RULES = pattern(r"^[\s>|*]*-{5}.*-{5}$")
 _FOUR_RULES = pattern(r"^[\s>|*]*-{4}.*---$")
+# What may stand behind "Message from" and the like: a name and an address.
 _SENDER = pattern(r"(?:(?: [^@:;,]{1,60})? <?[^\s@<>:]{1,64}@[^\s@<>:]{1,200}>?)?")
 
 ORIGINAL, FORWARDED, BARE_ORIGINAL = "original", "forwarded", "bare original"
@@ -128,9 +129,10 @@ def is_rule(line: str) -> bool:
 
 
 def read(line: str) -> str:
-    """Return ORIGINAL or FORWARDED when *line* is such a separator, BARE_ORIGINAL without rules, else ``""``.
+    """Return ORIGINAL or FORWARDED when *line* is such a separator, else BARE_ORIGINAL or ``""``.
 
-    A BARE_ORIGINAL counts only above a block of header fields: people write such words too.
+    A BARE_ORIGINAL has no rules, or rules or words that people head their own sections with as well: it
+    counts only above a block of header fields.
     """
     if not 4 <= len(line) <= MAX_LINE:
         return ""
@@ -164,7 +166,7 @@ def read(line: str) -> str:
         if phrase in _originals():
             # Not "Original messages of the year": the phrase ends there, or a word does.
             return BARE_ORIGINAL if folded[len(phrase)].isalnum() else ORIGINAL
-    if not ruled or not _SENDER_LAST.search(line):
+    if not ruled or not _RULE_LAST.search(line):
         return ""
     for phrase in phrases:
         if folded.startswith(phrase) and _SENDER.fullmatch(folded, len(phrase)):
